@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of the kernel, for our own broken invariants only: what programs, backends, disks and packets say is refused,
+ * never asserted.
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+
+/* Prints the message, registers and a symbolised stack through the registered handler, and shuts down with reason crash. */
+void panic(const char *format, ...) attribute_printf(1, 2) attribute_noreturn;
+void panic_set_handler(void (*handler)(const char *message) attribute_noreturn);
+
+#ifdef XENOLITH_DEBUG
+#define assert(condition)                                                                           \
+    ((condition) ? (void)0 : panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #condition))
+#else
+#define assert(condition) ((void)sizeof((condition) ? 1 : 0))
+#endif

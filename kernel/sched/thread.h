@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads: the scheduler's unit, for kernel work and for programs alike (a program's thread is a thread with a user
+ * context, whose `owner` is kernel/process's struct task).
+ *
+ *   created --thread_start--> runnable <--> running --thread_sleep--> sleeping --wake--> runnable
+ *                                              \--thread_exit--> dead (freed with its last reference)
+ *
+ * Kernel code is not preempted; a program's code is, when its slice ends (reschedule flag, on the way back to user
+ * mode). Long loops in the kernel call thread_yield_if_due().
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/list.h"
+#include "kernel/base/reference.h"
+#include "kernel/base/tree.h"
+#include "xen/machine/spinlock.h"
+#include "xen/x86/context.h"
+
+#define THREAD_STACK_BYTES 16384
+
+enum thread_state { THREAD_CREATED, THREAD_RUNNABLE, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
+
+/* Locks: s the lock of the run queue of `cpu`; a atomic; o owner; f fixed after creation. */
+struct thread {
+    struct context context;         /* its own CPU, while it does not run */
+    struct reference reference;     /* a */
+    char name[16];                  /* o */
+    _Atomic int state;              /* s written, read anywhere */
+    uint32_t cpu;                   /* s where it runs or ran last */
+    uint64_t cpu_mask;              /* s CPUs it may run on */
+    int nice;                       /* s -20..19 */
+    uint64_t virtual_time_ns;       /* s weighted run time, orders the run queue */
+    uint64_t run_time_ns;           /* s time on a CPU so far: use thread_run_time_ns() */
+    uint64_t started_ns;            /* s when its present turn began */
+    uint64_t switches_voluntary;    /* s */
+    uint64_t switches_involuntary;  /* s */
+    struct tree_node run_node;      /* s */
+    atomic_bool interrupted;        /* a interruptible sleeps end with -EINTR while set */
+    void *stack;                    /* f */
+    void *owner;                    /* f kernel/process's, NULL for kernel threads */
+    struct list all_link;           /* thread list lock */
+};
+
+static inline struct thread *thread_current(void)
+{
+    struct thread *thread;
+    __asm__("mov %%gs:%c1, %0" : "=r"(thread) : "i"(16)); /* offsetof(struct cpu, current); thread.c asserts it */
+    return thread;
+}
+
+/* A new thread, not started, that will call entry(argument) and end when it returns. One reference is the caller's. 0 or -ENOMEM. */
+int thread_create(struct thread **thread, const char *name, void (*entry)(void *), void *argument);
+/* Gives a created thread what programs need: extended state (fresh, or a copy of the current thread's), and the root. 0 or -ENOMEM. */
+int thread_make_user(struct thread *thread, struct paging_root *root, bool copy_extended_state);
+void thread_start(struct thread *thread);
+void thread_take(struct thread *thread);
+void thread_release(struct thread *thread);
+void thread_exit(void) attribute_noreturn;
+
+void thread_yield(void);
+/* Yields if the slice is over. */
+void thread_yield_if_due(void);
+/* On the way to user mode: true when the scheduler wants this CPU. */
+bool thread_reschedule_due(void);
+
+/* Sleeps until the deadline (clock_monotonic_ns() time; UINT64_MAX: for ever), a wake or, if interruptible, thread_interrupt(): 0 woken, -ETIMEDOUT, -EINTR.
+ * Callers announce themselves first; see wait_queue.h, which is what most code uses. */
+int thread_sleep(uint64_t deadline_ns, bool interruptible);
+/* Marks the current thread as about to sleep: a thread_wake() from now on makes the next thread_sleep() return at once. */
+void thread_sleep_prepare(void);
+/* Wakes a sleeping (or preparing) thread. Any context. True if this call woke it. */
+bool thread_wake(struct thread *thread);
+/* Sets `interrupted` and ends an interruptible sleep; thread_interrupt_clear() is the thread's own. */
+void thread_interrupt(struct thread *thread);
+void thread_interrupt_clear(void);
+
+/* 0, or -EINVAL when no CPU of the mask is online. */
+int thread_set_cpu_mask(struct thread *thread, uint64_t cpu_mask);
+void thread_set_nice(struct thread *thread, int nice);
+uint64_t thread_run_time_ns(struct thread *thread);
+
+/* Starts the scheduler on this CPU: turns the caller into the CPU's idle thread. */
+void scheduler_start(void) attribute_noreturn;
+int scheduler_init(void);
+/* Load in 1/2048 over 1, 5, 15 minutes, runnable threads, threads in all. */
+void scheduler_load(uint64_t load[3], unsigned int *runnable, unsigned int *total);
+/* Idle time of a CPU since boot. */
+uint64_t scheduler_idle_ns(unsigned int cpu);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtual CPU one runs on: its per-CPU block (found through GS), its number, and its event mask.
+ *
+ * Events (Xen's upcalls) are the only interrupts there are. Masking them is a byte store in PV and cli in PVH; both
+ * hide behind these functions. Kernel code is not preempted: between two points where it may sleep, a thread stays on
+ * its CPU, and cpu_current() stays true.
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+
+#define CPU_LIMIT 64
+
+struct thread;
+
+/* Locks: everything here is touched by its own CPU only, unless a member says otherwise. */
+struct cpu {
+    struct cpu *self;            /* first: %gs:0 */
+    uint32_t number;
+    uint32_t event_mask_depth;   /* nested spinlocks */
+    struct thread *current;      /* kernel/sched's */
+    void *entry_stack_top;       /* where Xen / the IST puts frames from user mode */
+    bool reschedule;             /* looked at on the way back to user mode; other CPUs set it under the run queue's lock */
+    uint32_t event_context_depth;/* > 0 inside an event handler: must not sleep */
+    void *scheduler;             /* kernel/sched's struct for this CPU */
+    void *machine;               /* xen/machine's and xen/x86's own block (vcpu_info, multicall queue...) */
+};
+
+static inline struct cpu *cpu_current(void)
+{
+    struct cpu *cpu;
+    __asm__("mov %%gs:0, %0" : "=r"(cpu));
+    return cpu;
+}
+
+struct cpu *cpu_by_number(unsigned int number);
+unsigned int cpu_online_count(void);
+
+/* Nest by counting: events are deliverable again when the outermost unmask has run, which also takes what came meanwhile. */
+void cpu_events_mask(void);
+void cpu_events_unmask(void);
+bool cpu_events_masked(void);
+
+/* Blocks this vCPU until an event; called by the idle thread with events masked; returns with events masked. */
+void cpu_wait_for_event(void);
+/* Hint inside spin loops. */
+static inline void cpu_relax(void)
+{
+    __builtin_ia32_pause();
+}
+/* Makes `number` look at its reschedule flag soon (an IPI by event channel; nothing for the current CPU). */
+void cpu_kick(unsigned int number);

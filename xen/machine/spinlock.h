@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Spinlocks: short, never slept under, always with events masked on the holder's CPU, so that event handlers may take
+ * any of them. FIFO (ticket). Debug builds record the holder and check the lock order by rank: a lock is taken only
+ * while all held locks have a lower rank (0 = unranked, not checked); ARCHITECTURE.md lists the ranks.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "kernel/base/compiler.h"
+
+struct spinlock {
+    _Atomic uint16_t next;
+    _Atomic uint16_t serving;
+    uint16_t rank;
+    uint16_t holder; /* CPU number + 1, debug builds */
+    const char *name;
+};
+
+#define SPINLOCK_INITIALIZER(lock_name, lock_rank) { .rank = (lock_rank), .name = (lock_name) }
+
+void spinlock_init(struct spinlock *lock, const char *name, uint16_t rank);
+void spinlock_lock(struct spinlock *lock);
+bool spinlock_try_lock(struct spinlock *lock);
+void spinlock_unlock(struct spinlock *lock);
+/* For assertions. In builds without lock checks it answers whether anybody holds it. */
+bool spinlock_held(const struct spinlock *lock);

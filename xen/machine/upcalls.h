@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The few functions that low floors call and higher rooms define. Everything else that goes up is a registered
+ * callback or a contract struct.
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+
+struct trap_frame;
+struct thread;
+
+/* kernel/linux: a system call of the program; the frame is on the thread's kernel stack, events are deliverable. */
+void upcall_system_call(struct trap_frame *frame);
+
+/*
+ * kernel/process: a page fault in user space's half, from the program or from user_copy (frame_is_user() tells). On
+ * return the faulting instruction runs again, unless it answers false in kernel mode: then the exception table or panic.
+ * `error` is the processor's error code (bit 0 present, 1 write, 2 user, 4 fetch).
+ */
+bool upcall_page_fault(struct trap_frame *frame, uint64_t address, uint64_t error);
+
+/* kernel/process: any other trap from user mode (#DE, #UD, #GP, #BP, ...): becomes a signal. */
+void upcall_user_trap(struct trap_frame *frame, unsigned int vector, uint64_t error);
+
+/* kernel/process: last stop before every return to user mode, events deliverable: signals, exits, rescheduling. */
+void upcall_return_to_user(struct trap_frame *frame);

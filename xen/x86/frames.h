@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frame numbers and the direct map, where every page of RAM is mapped at DIRECT_MAP_BASE + pfn * 4096.
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/frame_number.h"
+
+#define DIRECT_MAP_BASE 0xffff880000000000ull
+#define KERNEL_MAP_BASE 0xffffc90000000000ull   /* kernel/memory/kernel_map.h's range */
+#define KERNEL_MAP_BYTES 0x0000010000000000ull
+#define KERNEL_IMAGE_BASE 0xffffffff80000000ull
+
+static inline void *frames_address(pfn_t pfn)
+{
+    return (void *)(DIRECT_MAP_BASE + (pfn.number << PAGE_SHIFT));
+}
+
+static inline pfn_t frames_pfn(const void *direct_map_address)
+{
+    return (pfn_t){ ((uint64_t)direct_map_address - DIRECT_MAP_BASE) >> PAGE_SHIFT };
+}
+
+/* What Xen takes for this page: its mfn under PV, its pfn under PVH. */
+gfn_t frames_gfn(pfn_t pfn);
+/* The other way, for frames that are ours; false where the frame is not. */
+bool frames_pfn_of_gfn(gfn_t gfn, pfn_t *pfn);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page tables, the same for PV (batched mmu_update on validated tables) and PVH (plain stores): paging_pv.c and
+ * paging_pvh.c fill struct paging_ops. A root is one L4; its upper half is the kernel's and the same in all.
+ *
+ * A call handles a run of consecutive pages and costs one multicall at most (in chunks of 64 entries). Tables are
+ * taken from the registered allocator, which must not sleep. The caller serialises changes of the same user range
+ * (kernel/vm's address-space lock); roots guard their tables by root->lock.
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/frame_number.h"
+#include "xen/machine/spinlock.h"
+
+#define PAGING_READ 1u
+#define PAGING_WRITE 2u
+#define PAGING_EXECUTE 4u
+#define PAGING_ACCESSED 16u   /* in answers only */
+#define PAGING_DIRTY 32u      /* in answers only */
+#define PAGING_PRESENT 64u    /* in answers only; an entry mapped with protection 0 (PROT_NONE) is not present */
+#define PAGING_COPY_ON_WRITE 128u /* software bit, kept with the entry; such an entry is never writable */
+
+/* User space: what programs may map. */
+#define USER_ADDRESS_LOW 0x10000ull
+#define USER_ADDRESS_HIGH 0x7ffffffff000ull
+
+struct paging_entry {
+    pfn_t pfn;
+    uint32_t flags; /* PAGING_* */
+};
+
+/* Locks: l lock; o the owner. */
+struct paging_root {
+    struct spinlock lock;
+    pfn_t table;            /* o the L4's frame */
+    uint64_t cpu_mask;      /* l CPUs on which it is active */
+    uint64_t table_pages;   /* l pages used for tables */
+};
+
+/* A page for a table, zeroed, or -ENOMEM; and its way back. Any context; must not sleep. Registered by kernel/memory. */
+struct paging_table_allocator {
+    int (*allocate)(pfn_t *pfn);
+    void (*free)(pfn_t pfn);
+};
+void paging_set_table_allocator(const struct paging_table_allocator *allocator);
+
+int paging_root_create(struct paging_root *root);
+/* All user pages must have been unmapped; frees the tables. Must not be active anywhere. */
+void paging_root_destroy(struct paging_root *root);
+/* Makes it this CPU's; events masked. */
+void paging_root_activate(struct paging_root *root);
+
+/*
+ * Maps entries[0..count) at address, address + 4 KiB, ...; entries whose flags are 0 are skipped (left as they are).
+ * Replacing a present entry flushes it. 0 or -ENOMEM (then a prefix may be mapped; unmap it).
+ */
+int paging_map(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count);
+/* Unmaps; old[0..count), if not NULL, receives what was there (flags 0: nothing). Flushed on all CPUs when it returns. */
+void paging_unmap(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count);
+/* Sets the protection of present entries; entries with PAGING_COPY_ON_WRITE stay without write. Flushed on return. */
+void paging_protect(struct paging_root *root, uint64_t address, size_t count, uint32_t protection);
+/* Reads entries; flags 0 where nothing is mapped. */
+void paging_query(struct paging_root *root, uint64_t address, struct paging_entry *entries, size_t count);
+/* Reads and clears the accessed bit of one page (reclaim), without a flush. */
+bool paging_test_accessed(struct paging_root *root, uint64_t address);
+
+/* The kernel's own upper half: maps machine frames (grants, shared info) or own pages at kernel addresses. */
+int paging_map_kernel(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection);
+void paging_unmap_kernel(uint64_t address, size_t count);
