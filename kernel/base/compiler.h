@@ -17,7 +17,7 @@
 #define attribute_noreturn __attribute__((noreturn))
 #define attribute_packed __attribute__((packed))
 #define attribute_aligned(bytes) __attribute__((aligned(bytes)))
-#define attribute_printf(format, first) __attribute__((format(printf, format, first)))
+#define attribute_printf(text, first) __attribute__((__format__(__printf__, text, first)))
 #define attribute_must_check __attribute__((warn_unused_result))
 #define attribute_unused __attribute__((unused))
 

@@ -9,7 +9,8 @@
 
 /* Prints the message, registers and a symbolised stack through the registered handler, and shuts down with reason crash. */
 void panic(const char *format, ...) attribute_printf(1, 2) attribute_noreturn;
-void panic_set_handler(void (*handler)(const char *message) attribute_noreturn);
+/* The handler must not return. */
+void panic_set_handler(void (*handler)(const char *message));
 
 #ifdef XENOLITH_DEBUG
 #define assert(condition)                                                                           \

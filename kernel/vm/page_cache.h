@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pages of one file (or of one shared memory object), by page number, filled from and written back to a
+ * page_source that the file system provides. kernel/vm never sees inodes.
+ *
+ * A page's life: absent --get--> BUSY (source reading) --page_cache_complete--> UPTODATE --write--> DIRTY
+ * --write-back--> BUSY|UPTODATE --> UPTODATE --reclaim/truncate--> absent. A cache without a source is the only home
+ * of its pages (tmpfs, shared anonymous memory): absent pages read as zeroes and nothing is reclaimed.
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/list.h"
+#include "kernel/base/tree.h"
+#include "kernel/memory/page.h"
+#include "kernel/sched/mutex.h"
+#include "kernel/vm/io_vector.h"
+
+struct page_cache;
+
+struct page_source {
+    /*
+     * Starts reading `count` consecutive pages (pages[0]->index on), all BUSY and referenced by the cache; bytes past
+     * the end of the file are zeroed. Thread context, no locks held, may sleep. Every page is finished by one
+     * page_cache_complete(), at once or later from any context. A failure to start is reported the same way.
+     */
+    void (*read_pages)(struct page_cache *cache, struct page **pages, size_t count);
+    /* Same for writing; NULL for a read-only source. Pages past the file's end are not passed. */
+    void (*write_pages)(struct page_cache *cache, struct page **pages, size_t count);
+};
+
+/* Locks: m lock; f fixed. */
+struct page_cache {
+    struct mutex lock;
+    struct tree pages;              /* m by page->index */
+    uint64_t page_count;            /* m */
+    uint64_t size_bytes;            /* m of the file; pages past it do not exist */
+    const struct page_source *source; /* f NULL: memory only */
+    void *owner;                    /* f the file system's inode */
+    struct list areas;              /* m areas that map it, to unmap on truncation */
+    struct list all_link;           /* list of caches, for reclaim */
+    struct list dirty_pages;        /* m */
+    struct wait_queue ready;        /* sleepers on BUSY pages */
+    uint64_t readahead_next;        /* m */
+    uint32_t readahead_pages;       /* m current window */
+    int write_error;                /* m first failed write-back since the last sync */
+};
+
+void page_cache_init(struct page_cache *cache, const struct page_source *source, void *owner, uint64_t size_bytes);
+/* No mapping and no user may be left. Waits for I/O; dirty pages are lost (sync first). */
+void page_cache_destroy(struct page_cache *cache);
+
+/* The page, up to date and referenced. 0, -EIO, -ENOMEM, or -ENXIO past the end of the file. May sleep. */
+int page_cache_get(struct page_cache *cache, uint64_t index, struct page **page);
+/* Those of [index, index + count) that are present and up to date now, without sleeping on I/O (fault-around): fills pages[] (NULL where absent), returns how many. */
+size_t page_cache_get_present(struct page_cache *cache, uint64_t index, struct page **pages, size_t count);
+/* For sources: I/O on the page is over; error 0 or -Exxx. Any context. */
+void page_cache_complete(struct page *page, int error);
+void page_cache_mark_dirty(struct page *page);
+
+/* File I/O. Copy between the file and the vector; return bytes, 0 at the end, or -Exxx. The caller moves its position. */
+long page_cache_read(struct page_cache *cache, uint64_t offset, struct io_vector *vector);
+/* Does not extend the file by itself beyond what the caller set with page_cache_resize() first. */
+long page_cache_write(struct page_cache *cache, uint64_t offset, struct io_vector *vector);
+/* Changes the size: growing is a number; shrinking unmaps and frees pages and zeroes the tail of the last. */
+int page_cache_resize(struct page_cache *cache, uint64_t size_bytes);
+/* Frees [first, first+count) pages and unmaps them (hole punching on memory-only caches). */
+void page_cache_punch(struct page_cache *cache, uint64_t first, uint64_t count);
+/* Writes dirty pages of the byte range and waits; 0 or the first error. */
+int page_cache_synchronize(struct page_cache *cache, uint64_t first_byte, uint64_t last_byte);
+/* Starts reading pages ahead (posix_fadvise, readahead(), MADV_WILLNEED). */
+void page_cache_read_ahead(struct page_cache *cache, uint64_t index, uint64_t count);
+
+/* Registers the reclaimer; called once by the roof. */
+int page_cache_start(void);
