@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The network as the roof sees it: start lwIP, attach net devices as they come, addresses, and what others report.
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+
+struct net_device;
+
+/* Starts lwIP and loopback. */
+int network_start(void);
+/*
+ * Configuration word ip=: "dhcp", "off", or "ADDRESS[/PREFIX][:GATEWAY[:DNS]]"; NULL: what the device's backend
+ * hints, else dhcp. Before network_attach().
+ */
+int network_configure(const char *ip_word);
+/* A device has come (registered as kernel/device's listener). */
+int network_attach(struct net_device *device);
+void network_detach(struct net_device *device);
+/* Waits until an address is configured or the deadline passes: true if one is. */
+bool network_wait_configured(uint64_t deadline_ns);
+/* Contents for /etc/resolv.conf: nameserver lines from DHCP or ip=; its length. */
+size_t network_resolver_text(char *buffer, size_t size_bytes);
+/* Called (thread context) when that text has changed; the roof writes the file. */
+void network_set_resolver_listener(void (*changed)(void));

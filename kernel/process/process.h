@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Processes and their threads (tasks), as Linux has them: thread groups, parents and children, process groups and
+ * sessions, exit and wait.
+ *
+ * A task is one thread (tid); a process is its thread group (pid = the leader's tid) with what the threads share. A
+ * task's shared parts (address space, fd table, fs context, signal handlers) are referenced, as clone's flags say.
+ *
+ *   running --exit(status)--> zombie (until the parent waits, or ignores SIGCHLD) --> reaped
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/list.h"
+#include "kernel/base/reference.h"
+#include "kernel/process/signal.h"
+#include "kernel/sched/mutex.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/timer.h"
+#include "kernel/vfs/credentials.h"
+#include "kernel/vfs/fd_table.h"
+#include "kernel/vfs/file.h"
+#include "kernel/vfs/path.h"
+#include "kernel/vm/address_space.h"
+
+#define RESOURCE_LIMIT_COUNT 16
+enum { LIMIT_CPU, LIMIT_FSIZE, LIMIT_DATA, LIMIT_STACK, LIMIT_CORE, LIMIT_RSS, LIMIT_NPROC, LIMIT_NOFILE, LIMIT_MEMLOCK,
+       LIMIT_AS, LIMIT_LOCKS, LIMIT_SIGPENDING, LIMIT_MSGQUEUE, LIMIT_NICE, LIMIT_RTPRIO, LIMIT_RTTIME };
+
+struct resource_limit {
+    uint64_t soft, hard; /* UINT64_MAX: none */
+};
+
+/* Root, cwd, umask; shared with CLONE_FS. Locks: l lock. */
+struct fs_state {
+    struct reference reference;
+    struct spinlock lock;
+    struct path root, working_directory; /* l */
+    uint32_t umask;                      /* l */
+};
+
+struct process_times {
+    uint64_t user_ns, system_ns, children_user_ns, children_system_ns;
+};
+
+/* Locks: p process->lock; t process table lock; a atomic; f fixed. */
+struct process {
+    struct reference reference;
+    struct spinlock lock;
+    int pid;                                /* f */
+    struct process *parent;                 /* t */
+    struct list children, sibling_link;     /* t */
+    struct list tasks;                      /* t */
+    int group_id, session_id;               /* t */
+    struct address_space *space;            /* p replaced by exec */
+    struct signal_handlers *handlers;       /* f shared with CLONE_SIGHAND (only whole processes share it here) */
+    struct signal_queue pending;            /* p signals to the process */
+    struct resource_limit limits[RESOURCE_LIMIT_COUNT]; /* p */
+    int exit_signal;                        /* f sent to the parent (SIGCHLD) */
+    int exit_status;                        /* t wait status as wait4() gives it */
+    bool exiting;                           /* p exit_group has begun */
+    bool zombie;                            /* t */
+    int group_exit_code;                    /* p */
+    unsigned int task_count;                /* t live tasks */
+    struct wait_queue child_wait;           /* wait4 sleepers */
+    struct wait_queue exit_wait;            /* pidfd pollers, vfork parents */
+    struct file *executable;                /* p /proc/self/exe */
+    char command[16];                       /* p comm of the leader */
+    struct process_times times;             /* p of ended tasks, and waited children */
+    struct timer interval_timer;            /* p ITIMER_REAL */
+    uint64_t interval_ns;                   /* p */
+    struct list posix_timers;               /* p */
+    int next_timer_id;                      /* p */
+    struct list table_link;                 /* t */
+    uint64_t start_ns;                      /* f */
+    int nice;                               /* p */
+    bool dumpable, no_new_privileges, child_subreaper; /* p */
+    int parent_death_signal;                /* p */
+    uint32_t personality;                   /* p */
+    struct file *terminal;                  /* t controlling terminal of the session */
+    uint8_t *auxiliary; size_t auxiliary_bytes; /* p /proc/self/auxv */
+};
+
+/* Locks: s own thread only; p process->lock; t process table lock; f fixed. */
+struct task {
+    struct reference reference;
+    struct thread *thread;                  /* f */
+    struct process *process;                /* f */
+    int tid;                                /* f */
+    struct list process_link, table_link;   /* t */
+    struct fd_table *files;                 /* s changed by itself; others take process->lock */
+    struct fs_state *fs;                    /* same */
+    struct credentials *credentials;        /* same */
+    uint64_t signal_mask;                   /* p written by itself */
+    uint64_t saved_signal_mask;             /* s for sigsuspend/ppoll: restored when no handler ran */
+    bool restore_signal_mask;               /* s */
+    struct signal_queue pending;            /* p */
+    uint64_t alternate_stack, alternate_stack_bytes; uint32_t alternate_stack_flags; /* s */
+    uint64_t clear_child_tid;               /* s */
+    uint64_t robust_list; size_t robust_list_bytes; /* s */
+    uint64_t rseq_area; uint32_t rseq_bytes, rseq_signature; /* s */
+    char command[16];                       /* p */
+    uint64_t vfork_done;                    /* a address-space handed back flag */
+    uint64_t user_ns, system_ns, state_since_ns; /* s accounting at the doors */
+    bool exiting;                           /* p */
+    int exit_code;
+    uint64_t timer_slack_ns;
+    /* System-call restart: what ERESTART_RESTARTBLOCK calls. */
+    long (*restart)(struct task *task);
+    uint64_t restart_data[5];
+};
+
+static inline struct task *task_current(void)
+{
+    return thread_current()->owner;
+}
+
+static inline struct process *process_current(void)
+{
+    return task_current()->process;
+}
+
+int process_init(void);
+
+/* Look-ups: referenced, or NULL. */
+struct process *process_find(int pid);
+struct task *task_find(int tid);
+void process_take(struct process *process);
+void process_release(struct process *process);
+void task_take(struct task *task);
+void task_release(struct task *task);
+
+/* A walk's context from the current task (its credentials and fs_state, referenced) and its release. */
+void task_fs_context(struct fs_context *context);
+void task_fs_context_release(struct fs_context *context);
+
+/*
+ * The first program, and each of a batch: a fresh process under the kernel's init, with stdin, stdout and stderr on
+ * `console`, running path with arguments and environment (NULL-ended). Its pid, or -Exxx of exec with one line said.
+ */
+struct spawn_request {
+    const char *path;
+    char *const *arguments;
+    char *const *environment;
+    const char *working_directory;
+    struct file *console;
+    uint32_t uid, gid;
+};
+int process_spawn(const struct spawn_request *request, struct process **process);
+/* Waits in a kernel thread until the process is a zombie, reaps it: its wait status. */
+int process_wait_kernel(struct process *process);
+
+/* clone/fork/vfork/clone3 as decoded by kernel/linux. tid of the child in the caller's view, or -Exxx. */
+struct clone_request {
+    uint64_t flags;             /* Linux's CLONE_* */
+    int exit_signal;
+    uint64_t stack;             /* user stack pointer, 0: the parent's */
+    uint64_t tls;
+    uint64_t parent_tid, child_tid, pidfd; /* user addresses, 0: none */
+    int set_tid;                /* 0: next free */
+};
+long process_clone(const struct clone_request *request);
+/* execve; on success returns 0 with the current user frame set up for the new program. Arrays are kernel copies. */
+long process_exec(const struct path *at, const char *path, unsigned int flags, char *const *arguments, char *const *environment);
+
+void task_exit(int code) attribute_noreturn;                 /* exit: this thread */
+void process_exit_group(int wait_status) attribute_noreturn; /* exit_group, or death by signal (status encodes it) */
+
+/* wait4/waitid. which: pid > 0, 0 own group, -1 any, < -1 group. options: Linux's W*. pid, 0 (WNOHANG), or -Exxx. */
+struct wait_result {
+    int pid, uid, code, status, wait_status;
+    struct process_times times;
+};
+long process_wait(int which_type, int which, unsigned int options, struct wait_result *result);
+
+/* setpgid, setsid, getpgid... pid 0: the caller. */
+long process_set_group(int pid, int group_id);
+long process_new_session(void);
+long process_get_group(int pid);
+long process_get_session(int pid);
+
+void process_times_get(struct process *process, struct process_times *times);
+/* Calls back for each process/task under the table lock. */
+void process_for_each(void (*visit)(struct process *process, void *context), void *context);
+void task_for_each(struct process *process, void (*visit)(struct task *task, void *context), void *context);
+unsigned int process_count(void);
+
+/* Credentials of the current task replaced (takes over the reference); checks dumpable, exec rules elsewhere. */
+void task_set_credentials(struct credentials *credentials);
+uint64_t process_limit(struct process *process, unsigned int limit);
+
+/* Registered by the roof: process 1 has ended with this wait status. */
+void process_set_final_handler(void (*handler)(int wait_status));
