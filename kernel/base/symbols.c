@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looking up a kernel function by address. Without locks: the table is constant. The weak definitions stand in for it
- * in the first link, when the addresses are not known yet.
+ * Looking up a kernel function by address. Without locks: the table is constant.
  */
 #include "kernel/base/symbols.h"
 
 /* A function longer than this is not believed: the address lies behind the last one. */
 #define FUNCTION_BYTES_MAXIMUM 0x10000
-
-__attribute__((weak)) const uint32_t kernel_symbol_count = 0;
-__attribute__((weak)) const uintptr_t kernel_symbol_base = 0;
-__attribute__((weak)) const uint32_t kernel_symbol_offsets[1] = {0};
-__attribute__((weak)) const char kernel_symbol_names[1] = "";
 
 const char *symbol_find(uintptr_t address, uintptr_t *distance_bytes)
 {

@@ -2,7 +2,7 @@
 /*
  * Names of the kernel's functions, for back traces. The build links the kernel, reads its function symbols with nm, and
  * links again with the table that build-aux/kernel-symbols.c made of them (build-aux/kernel.am); the first link uses the
- * weak empty table in symbols.c. The names lie one after the other in the order of the offsets, so that no index is
+ * weak empty table in symbols_empty.c. The names lie one after the other in the order of the offsets, so that no index is
  * needed: a search walks them, which is slow and only done on the way down.
  */
 #pragma once
