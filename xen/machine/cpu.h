@@ -30,7 +30,8 @@ struct cpu {
 static inline struct cpu *cpu_current(void)
 {
     struct cpu *cpu;
-    __asm__("mov %%gs:0, %0" : "=r"(cpu));
+    /* volatile: not to be remembered across a switch, after which the thread may be on another CPU */
+    __asm__ volatile("mov %%gs:0, %0" : "=r"(cpu));
     return cpu;
 }
 
