@@ -7,7 +7,9 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/frame_number.h"
 
+#ifndef DIRECT_MAP_BASE /* host tests have theirs elsewhere */
 #define DIRECT_MAP_BASE 0xffff880000000000ull
+#endif
 #define KERNEL_MAP_BASE 0xffffc90000000000ull   /* kernel/memory/kernel_map.h's range */
 #define KERNEL_MAP_BYTES 0x0000010000000000ull
 #define KERNEL_IMAGE_BASE 0xffffffff80000000ull

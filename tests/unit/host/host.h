@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The low floors on the host, so that unit tests and fuzzers can run the kernel's own .c files under ASan and UBSan.
+ *
+ * What a contract header of xen/machine, xen/x86/user_access.h, kernel/memory and kernel/sched/thread.h, timer.h promises is
+ * done here with pthreads (a kernel thread is a pthread, every one on a CPU of its own), malloc, and one mapping that stands for RAM
+ * at DIRECT_MAP_BASE. Rooms above are linked as they are. Tests steer it by the functions below; a counter-example
+ * to an invariant ends the test program with the panic's message.
+ *
+ *   memory of programs: any address of the test program is a valid "user" address, except below 64 KiB and in the
+ *   range given to host_user_forbid().
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+
+/* Time goes as the host's does, plus what is added here; timers that are then due expire before this returns. */
+void host_clock_advance(uint64_t nanoseconds);
+
+/* The allocation after `successes` more fails (pages and objects alike), and then every one until the next call; -1: none fails. */
+void host_fail_allocations_after(long successes);
+/* Pages and blocks of memory in use, to compare before and after. */
+size_t host_pages_in_use(void);
+size_t host_objects_in_use(void);
+
+/* user_copy_* answer faults in this range; length 0: nowhere. */
+void host_user_forbid(uint64_t user, size_t length_bytes);
+
+/* Runs function(argument); true if it panicked. Locks it held stay held. */
+bool host_panics(void (*function)(void *argument), void *argument);
+
+/* Used inside host/ only. */
+struct thread;
+void host_cpu_enter(struct thread *thread);
+bool host_allocation_fails(void);
+void host_timers_expire(void);
