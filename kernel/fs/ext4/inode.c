@@ -204,7 +204,7 @@ int ext4_inode_read(struct ext4 *ext4, uint64_t number, struct inode **inode)
         return error;
 
     struct ext4_block block;
-    const uint8_t *raw;
+    const uint8_t *raw = NULL;
 
     error = inode_block_get(ext4, number, &block, &raw);
     if (!error) {
