@@ -10,6 +10,10 @@
 #include "kernel/base/compiler.h"
 #include "kernel/sched/wait_queue.h"
 
+/*
+ * An object with a mutex inside may be freed when nobody can still be unlocking it (as by its last reference), not as soon as it
+ * was locked once more: mutex_unlock() looks at the waiters after it let go.
+ */
 struct mutex {
     _Atomic(struct thread *) holder;
     atomic_uint waiters;
@@ -29,6 +33,8 @@ struct rw_lock {
     struct spinlock lock;
     int readers;                 /* lock; -1: a writer holds it */
     unsigned int writers_waiting;/* lock; new readers wait behind them */
+    unsigned int readers_waiting;/* lock */
+    unsigned int readers_admitted;/* lock; readers who may enter in spite of waiting writers, as they waited through one */
     struct thread *writer;       /* lock */
     struct wait_queue queue;
     const char *name;

@@ -22,6 +22,8 @@
 
 enum thread_state { THREAD_CREATED, THREAD_RUNNABLE, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
 
+struct page;
+
 /* Locks: s the lock of the run queue of `cpu`; a atomic; o owner; f fixed after creation. */
 struct thread {
     struct context context;         /* its own CPU, while it does not run */
@@ -37,8 +39,17 @@ struct thread {
     uint64_t switches_voluntary;    /* s */
     uint64_t switches_involuntary;  /* s */
     struct tree_node run_node;      /* s */
+    bool queued;                    /* s it is in a run queue's tree */
+    bool sleep_interruptible;       /* s while sleeping */
+    int wake_result;                /* s what the sleep will answer */
+    uint64_t accounted_ns;          /* s up to here its running is in run_time_ns */
     atomic_bool interrupted;        /* a interruptible sleeps end with -EINTR while set */
+    void (*entry)(void *argument);  /* f */
+    void *argument;                 /* f */
     void *stack;                    /* f */
+    struct page *stack_pages;       /* f the block that `stack` maps */
+    uint16_t held_ranks[8];         /* o debug builds: ranks of the sleeping locks it holds, in order of taking */
+    uint16_t held_count;            /* o */
     void *owner;                    /* f kernel/process's, NULL for kernel threads */
     struct list all_link;           /* thread list lock */
 };
@@ -70,6 +81,8 @@ bool thread_reschedule_due(void);
 int thread_sleep(uint64_t deadline_ns, bool interruptible);
 /* Marks the current thread as about to sleep: a thread_wake() from now on makes the next thread_sleep() return at once. */
 void thread_sleep_prepare(void);
+/* Takes thread_sleep_prepare() back. */
+void thread_sleep_cancel(void);
 /* Wakes a sleeping (or preparing) thread. Any context. True if this call woke it. */
 bool thread_wake(struct thread *thread);
 /* Sets `interrupted` and ends an interruptible sleep; thread_interrupt_clear() is the thread's own. */
@@ -81,8 +94,12 @@ int thread_set_cpu_mask(struct thread *thread, uint64_t cpu_mask);
 void thread_set_nice(struct thread *thread, int nice);
 uint64_t thread_run_time_ns(struct thread *thread);
 
+/* Calls visit for every thread there is, under the thread list's lock: for reports. */
+void thread_for_each(void (*visit)(struct thread *thread, void *data), void *data);
+
 /* Starts the scheduler on this CPU: turns the caller into the CPU's idle thread. */
 void scheduler_start(void) attribute_noreturn;
+/* Before any thread is created: the boot CPU's run queue; the caller becomes thread_current(). 0 or -ENOMEM. */
 int scheduler_init(void);
 /* Load in 1/2048 over 1, 5, 15 minutes, runnable threads, threads in all. */
 void scheduler_load(uint64_t load[3], unsigned int *runnable, unsigned int *total);

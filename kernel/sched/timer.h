@@ -35,3 +35,6 @@ void deferred_work_schedule(struct deferred_work *work);
 /* Waits until it is neither waiting nor running. */
 void deferred_work_cancel(struct deferred_work *work);
 int deferred_work_start(void);
+
+/* scheduler_init()'s: from now on this room has the CPUs' one-shot timers. */
+void timers_init(void);

@@ -53,6 +53,8 @@ bool wait_queue_empty(struct wait_queue *queue);
 
 /* The pieces of WAIT_UNTIL. */
 void wait_begin(struct wait_queue *queue, struct wait_entry *entry);
+/* As an exclusive entry: wait_queue_wake_one() wakes one of these, the one that waits longest. */
+void wait_begin_exclusive(struct wait_queue *queue, struct wait_entry *entry);
 int wait_sleep(struct wait_entry *entry, uint64_t deadline_ns, bool interruptible);
 void wait_end(struct wait_entry *entry);
 

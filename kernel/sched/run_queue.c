@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The run queues and the switch between threads.
+ *
+ * Fairness: each thread's virtual time grows with the time it runs, divided by its weight (nice level); the waiting
+ * thread with the smallest runs next, for SLICE_NS at least where others wait. A thread that slept comes back at most
+ * WAKE_BONUS_NS behind the queue's own virtual time: it runs soon, but cannot save up more than that.
+ *
+ * A switch holds the queue's lock from the decision until the next thread runs on its own stack and calls
+ * run_queue_switch_finish(). So whoever gets the lock sees threads either on their CPU or wholly off it: a waker on
+ * another CPU cannot run a thread whose registers are still being saved.
+ *
+ * The slice timer runs only while somebody waits: an idle or single-threaded CPU takes no ticks.
+ */
+#include "kernel/sched/run_queue.h"
+
+#include "kernel/base/bits.h"
+#include "kernel/base/error.h"
+#include "kernel/base/panic.h"
+#include "kernel/memory/object_cache.h"
+#include "kernel/sched/load.h"
+#include "kernel/sched/thread_life.h"
+#include "xen/machine/clock.h"
+
+#define SLICE_NS 4000000ull
+#define WAKE_BONUS_NS 3000000ull
+#define WAKE_GRANULARITY_NS 500000ull /* who is ahead by less does not displace the running thread */
+#define WEIGHT_NORMAL 1024ull
+
+/* 1024 * 1.25 ^ -nice: one level is about a tenth of the CPU between two competitors. */
+static const uint32_t weights[40] = {
+    88818, 71054, 56843, 45475, 36380, 29104, 23283, 18626, 14901, 11921, 9537, 7629, 6104, 4883,
+    3906,  3125,  2500,  2000,  1600,  1280,  1024,  819,   655,   524,   419,  336,  268,  215,
+    172,   137,   110,   88,    70,    56,    45,    36,    29,    23,    18,   15,
+};
+
+static struct run_queue *_Atomic run_queues[CPU_LIMIT];
+static _Atomic uint64_t queue_cpus; /* CPUs with a run queue */
+static _Atomic uint64_t idle_cpus;  /* CPUs that wait, or are about to, and that no waker has claimed */
+
+struct run_queue *run_queue_of(unsigned int cpu)
+{
+    return cpu < CPU_LIMIT ? atomic_load_explicit(&run_queues[cpu], memory_order_acquire) : NULL;
+}
+
+uint64_t run_queue_cpus(void)
+{
+    return atomic_load(&queue_cpus);
+}
+
+static uint64_t cpu_bit(unsigned int cpu)
+{
+    return 1ull << cpu;
+}
+
+struct run_queue *run_queue_lock_current(void)
+{
+    cpu_events_mask(); /* so that nothing moves us between the look-up and the lock */
+    struct run_queue *queue = cpu_current()->scheduler;
+    spinlock_lock(&queue->lock);
+    cpu_events_unmask();
+    return queue;
+}
+
+struct run_queue *run_queue_lock_of(struct thread *thread)
+{
+    for (;;) {
+        struct run_queue *queue = run_queue_of(read_once(thread->cpu));
+        spinlock_lock(&queue->lock);
+        if (thread->cpu == queue->cpu)
+            return queue;
+        spinlock_unlock(&queue->lock); /* it moved meanwhile */
+    }
+}
+
+static uint64_t weighted(const struct thread *thread, uint64_t run_ns)
+{
+    return run_ns * WEIGHT_NORMAL / weights[thread->nice + 20];
+}
+
+static struct thread *run_queue_first(const struct run_queue *queue)
+{
+    struct tree_node *node = tree_first(&queue->tree);
+    return node ? tree_entry(node, struct thread, run_node) : NULL;
+}
+
+static void run_queue_insert(struct run_queue *queue, struct thread *thread)
+{
+    struct tree_node **link = &queue->tree.root, *parent = NULL;
+
+    assert(spinlock_held(&queue->lock));
+    assert(!thread->queued);
+    while (*link) {
+        parent = *link;
+        uint64_t other = tree_entry(parent, struct thread, run_node)->virtual_time_ns;
+        /* Signed, as virtual times may wrap; equal ones keep the order of arrival. */
+        link = (int64_t)(thread->virtual_time_ns - other) < 0 ? &parent->left : &parent->right;
+    }
+    tree_insert(&queue->tree, &thread->run_node, parent, link);
+    thread->queued = true;
+    thread->cpu = queue->cpu;
+    atomic_store(&thread->state, THREAD_RUNNABLE);
+    atomic_fetch_add_explicit(&queue->waiting, 1, memory_order_relaxed);
+}
+
+static void run_queue_remove(struct run_queue *queue, struct thread *thread)
+{
+    tree_remove(&queue->tree, &thread->run_node);
+    thread->queued = false;
+    atomic_fetch_sub_explicit(&queue->waiting, 1, memory_order_relaxed);
+}
+
+void run_queue_account(struct run_queue *queue)
+{
+    struct thread *thread = queue->current;
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t run_ns = now_ns > thread->accounted_ns ? now_ns - thread->accounted_ns : 0;
+
+    assert(spinlock_held(&queue->lock));
+    thread->accounted_ns = now_ns;
+    thread->run_time_ns += run_ns;
+    if (thread == queue->idle)
+        return;
+    thread->virtual_time_ns += weighted(thread, run_ns);
+
+    uint64_t least_ns = thread->virtual_time_ns;
+    struct thread *first = run_queue_first(queue);
+    if (first && (int64_t)(first->virtual_time_ns - least_ns) < 0)
+        least_ns = first->virtual_time_ns;
+    if ((int64_t)(least_ns - queue->minimum_ns) > 0)
+        queue->minimum_ns = least_ns;
+}
+
+/* Others wait: the running thread's turn is to end. This CPU's queue, locked. */
+static void run_queue_start_slice(struct run_queue *queue, uint64_t now_ns)
+{
+    if (queue->slice_pending || queue->current == queue->idle || queue->waiting == 0)
+        return;
+    queue->slice_pending = true;
+    timer_start(&queue->slice, now_ns + SLICE_NS);
+}
+
+/* Event context. */
+static void run_queue_slice_expired(struct timer *timer)
+{
+    struct run_queue *queue = container_of(timer, struct run_queue, slice);
+    int helper = -1;
+
+    spinlock_lock(&queue->lock);
+    queue->slice_pending = false;
+    if (queue->waiting > 0 && queue->current != queue->idle) {
+        uint64_t end_ns = queue->current->started_ns + SLICE_NS;
+        if (clock_monotonic_ns() >= end_ns) {
+            cpu_current()->reschedule = true;
+            /* An idle CPU may have looked just before the waiting thread came: let it look again. */
+            uint64_t idle = atomic_load(&idle_cpus);
+            if (idle)
+                helper = (int)bits_lowest(idle);
+        } else {
+            queue->slice_pending = true;
+            timer_start(&queue->slice, end_ns);
+        }
+    }
+    spinlock_unlock(&queue->lock);
+    if (helper >= 0)
+        cpu_kick((unsigned int)helper);
+}
+
+int run_queue_create(unsigned int cpu, struct thread *idle)
+{
+    struct run_queue *queue = memory_allocate_zeroed(sizeof(*queue));
+
+    if (!queue)
+        return -ENOMEM;
+    spinlock_init(&queue->lock, "run queue", 0); /* unranked: two are taken in order of CPU number */
+    queue->cpu = cpu;
+    queue->idle = idle;
+    queue->current = idle;
+    timer_init(&queue->slice, run_queue_slice_expired);
+    atomic_store_explicit(&run_queues[cpu], queue, memory_order_release);
+    atomic_fetch_or(&queue_cpus, cpu_bit(cpu));
+    return 0;
+}
+
+void run_queue_set_idle(struct run_queue *queue, bool idle)
+{
+    if (idle)
+        atomic_fetch_or(&idle_cpus, cpu_bit(queue->cpu));
+    else
+        atomic_fetch_and(&idle_cpus, ~cpu_bit(queue->cpu));
+}
+
+/* Where a woken thread should run: its last CPU if that idles, any idle one, else its last one. Thread's queue locked. */
+static unsigned int run_queue_choose(const struct thread *thread)
+{
+    uint64_t allowed = thread->cpu_mask & run_queue_cpus();
+    uint64_t idle = atomic_load(&idle_cpus) & allowed;
+
+    if (idle & cpu_bit(thread->cpu))
+        return thread->cpu;
+    if (idle)
+        return bits_lowest(idle);
+    if (allowed & cpu_bit(thread->cpu) || !allowed)
+        return thread->cpu;
+    return bits_lowest(allowed);
+}
+
+/* Puts a thread that no queue holds into this one and tells the CPU if it should run at once. Locked; unlocks. */
+static void run_queue_put(struct run_queue *queue, struct thread *thread)
+{
+    bool kick = false;
+    bool here = queue == cpu_current()->scheduler;
+
+    run_queue_insert(queue, thread);
+    if (queue->current == queue->idle) {
+        run_queue_set_idle(queue, false); /* claimed: the next waker looks elsewhere */
+        load_note_activity();
+        kick = true;
+    } else if (here) {
+        run_queue_account(queue);
+        if ((int64_t)(thread->virtual_time_ns + WAKE_GRANULARITY_NS - queue->current->virtual_time_ns) < 0)
+            kick = true;
+        else
+            run_queue_start_slice(queue, clock_monotonic_ns());
+    } else {
+        kick = true; /* it decides itself, and starts its own slice timer */
+    }
+    if (kick)
+        cpu_by_number(queue->cpu)->reschedule = true;
+    spinlock_unlock(&queue->lock);
+    if (kick && !here)
+        cpu_kick(queue->cpu);
+}
+
+/* Carries a thread that no queue holds from the virtual time of `from` to that of `to`. */
+static void run_queue_rebase(struct thread *thread, uint64_t from_ns, uint64_t to_ns)
+{
+    thread->virtual_time_ns += to_ns - from_ns;
+}
+
+static void run_queue_place_woken(struct run_queue *queue, struct thread *thread)
+{
+    uint64_t floor_ns = queue->minimum_ns - WAKE_BONUS_NS;
+
+    if ((int64_t)(thread->virtual_time_ns - floor_ns) < 0)
+        thread->virtual_time_ns = floor_ns;
+}
+
+bool run_queue_wake(struct thread *thread, int result, bool interrupt)
+{
+    struct run_queue *queue = run_queue_lock_of(thread);
+
+    if (atomic_load(&thread->state) != THREAD_SLEEPING) {
+        spinlock_unlock(&queue->lock);
+        return false;
+    }
+    if (queue->current == thread) {
+        /* It prepares to sleep. An interrupt it will find by itself, as `interrupted` is set. */
+        if (!interrupt) {
+            thread->wake_result = result;
+            atomic_store(&thread->state, THREAD_RUNNING);
+        }
+        spinlock_unlock(&queue->lock);
+        return !interrupt;
+    }
+    if (interrupt && !thread->sleep_interruptible) {
+        spinlock_unlock(&queue->lock);
+        return false;
+    }
+    thread->wake_result = result;
+    run_queue_place_woken(queue, thread);
+    unsigned int cpu = run_queue_choose(thread);
+    if (cpu != queue->cpu) {
+        /* RUNNABLE but in no queue: nobody else touches it until run_queue_put(). */
+        struct run_queue *target = run_queue_of(cpu);
+        atomic_store(&thread->state, THREAD_RUNNABLE);
+        uint64_t from_ns = queue->minimum_ns;
+        spinlock_unlock(&queue->lock);
+        spinlock_lock(&target->lock);
+        run_queue_rebase(thread, from_ns, target->minimum_ns);
+        queue = target;
+    }
+    run_queue_put(queue, thread);
+    return true;
+}
+
+void run_queue_add_new(struct thread *thread)
+{
+    struct run_queue *queue;
+
+    cpu_events_mask();
+    thread->cpu = cpu_current()->number;
+    queue = run_queue_of(run_queue_choose(thread));
+    spinlock_lock(&queue->lock);
+    thread->virtual_time_ns = queue->minimum_ns;
+    run_queue_put(queue, thread);
+    cpu_events_unmask();
+}
+
+static bool run_queue_allows(const struct run_queue *queue, const struct thread *thread)
+{
+    uint64_t allowed = thread->cpu_mask & run_queue_cpus();
+    return !allowed || (allowed & cpu_bit(queue->cpu));
+}
+
+void run_queue_switch(struct run_queue *queue)
+{
+    struct cpu *cpu = cpu_current();
+    struct thread *previous = queue->current;
+
+    assert(spinlock_held(&queue->lock));
+    assert(cpu->event_mask_depth == 1);
+    assert(cpu->event_context_depth == 0);
+    run_queue_account(queue);
+    cpu->reschedule = false;
+    /* A thread that may not stay goes to its new queue when it is off this CPU: run_queue_switch_finish(). */
+    if (previous != queue->idle && atomic_load(&previous->state) == THREAD_RUNNING && run_queue_allows(queue, previous))
+        run_queue_insert(queue, previous);
+
+    struct thread *next = run_queue_first(queue);
+    if (next)
+        run_queue_remove(queue, next);
+    else
+        next = queue->idle;
+    uint64_t now_ns = previous->accounted_ns;
+    next->started_ns = now_ns;
+    next->accounted_ns = now_ns;
+    atomic_store(&next->state, THREAD_RUNNING);
+    if (next == previous) {
+        spinlock_unlock(&queue->lock);
+        return;
+    }
+    queue->current = next;
+    queue->previous = previous;
+    cpu->current = next;
+    run_queue_start_slice(queue, now_ns);
+    context_switch(&previous->context, &next->context);
+    run_queue_switch_finish();
+}
+
+void run_queue_switch_finish(void)
+{
+    struct run_queue *queue = cpu_current()->scheduler;
+    struct thread *previous = queue->previous;
+    int state = atomic_load(&previous->state);
+    bool leaves = state == THREAD_RUNNING && previous != queue->idle;
+    uint64_t from_ns = queue->minimum_ns;
+
+    if (leaves)
+        atomic_store(&previous->state, THREAD_RUNNABLE);
+    spinlock_unlock(&queue->lock);
+    if (state == THREAD_DEAD) {
+        thread_bury(previous);
+    } else if (leaves) {
+        struct run_queue *target = run_queue_of(run_queue_choose(previous));
+        spinlock_lock(&target->lock);
+        run_queue_rebase(previous, from_ns, target->minimum_ns);
+        run_queue_put(target, previous);
+    }
+}
+
+void run_queue_yield_if_due(struct run_queue *queue)
+{
+    cpu_current()->reschedule = false;
+    run_queue_account(queue);
+    struct thread *thread = queue->current, *first = run_queue_first(queue);
+
+    bool displaced = first && (int64_t)(first->virtual_time_ns - thread->virtual_time_ns) < 0;
+    if (thread == queue->idle || displaced || !run_queue_allows(queue, thread)) {
+        thread->switches_involuntary++;
+        run_queue_switch(queue);
+        return;
+    }
+    if (first) {
+        thread->started_ns = thread->accounted_ns;
+        run_queue_start_slice(queue, thread->started_ns);
+    }
+    spinlock_unlock(&queue->lock);
+}
+
+void run_queue_move_if_forbidden(struct thread *thread)
+{
+    struct run_queue *queue = run_queue_lock_of(thread);
+
+    if (queue->current == thread && !run_queue_allows(queue, thread)) {
+        cpu_by_number(queue->cpu)->reschedule = true;
+        spinlock_unlock(&queue->lock);
+        cpu_kick(queue->cpu);
+        return;
+    }
+    if (!thread->queued || run_queue_allows(queue, thread)) {
+        spinlock_unlock(&queue->lock); /* asleep: it is placed when it wakes */
+        return;
+    }
+    run_queue_remove(queue, thread);
+    uint64_t from_ns = queue->minimum_ns;
+    struct run_queue *target = run_queue_of(run_queue_choose(thread));
+    spinlock_unlock(&queue->lock);
+    spinlock_lock(&target->lock);
+    run_queue_rebase(thread, from_ns, target->minimum_ns);
+    run_queue_put(target, thread);
+}
+
+static void run_queue_lock_two(struct run_queue *one, struct run_queue *other)
+{
+    spinlock_lock(one->cpu < other->cpu ? &one->lock : &other->lock);
+    spinlock_lock(one->cpu < other->cpu ? &other->lock : &one->lock);
+}
+
+bool run_queue_steal(struct run_queue *queue)
+{
+    struct run_queue *busiest = NULL;
+    bool stolen = false;
+
+    for (uint64_t rest = run_queue_cpus() & ~cpu_bit(queue->cpu); rest; rest &= rest - 1) {
+        struct run_queue *other = run_queue_of(bits_lowest(rest));
+        if (other->waiting > (busiest ? busiest->waiting : 0))
+            busiest = other;
+    }
+    if (!busiest)
+        return false;
+
+    run_queue_lock_two(queue, busiest);
+    for (struct tree_node *node = tree_first(&busiest->tree); node; node = tree_next(node)) {
+        struct thread *thread = tree_entry(node, struct thread, run_node);
+        if (!run_queue_allows(queue, thread))
+            continue;
+        run_queue_remove(busiest, thread);
+        run_queue_rebase(thread, busiest->minimum_ns, queue->minimum_ns);
+        run_queue_insert(queue, thread);
+        stolen = true;
+        break;
+    }
+    spinlock_unlock(&busiest->lock);
+    spinlock_unlock(&queue->lock);
+    return stolen;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of threads: creation, sleep and wake, exit. Who runs when is run_queue.c's.
+ *
+ * Sleeping without lost wakes: thread_sleep_prepare() makes the state SLEEPING while the thread still runs; then it looks at its
+ * condition; then thread_sleep() gives the CPU away only if the state is still SLEEPING. A waker changes the condition first and
+ * looks at the state second, so that one of the two sees the other (both are locked instructions, which order them).
+ *
+ * A started thread has a reference of its own, dropped when it is dead and off its CPU (thread_bury()).
+ */
+#include "kernel/sched/thread.h"
+
+#include <string.h>
+
+#include "kernel/base/error.h"
+#include "kernel/base/format.h"
+#include "kernel/base/panic.h"
+#include "kernel/memory/object_cache.h"
+#include "kernel/memory/page.h"
+#include "kernel/sched/load.h"
+#include "kernel/sched/run_queue.h"
+#include "kernel/sched/stack.h"
+#include "kernel/sched/thread_life.h"
+#include "kernel/sched/timer.h"
+#include "xen/machine/clock.h"
+
+_Static_assert(offsetof(struct cpu, current) == 16, "thread_current() reads it there");
+
+static struct object_cache *thread_cache; /* type-stable: mutex.c looks at the state of holders that may be dead */
+static struct object_cache *extended_cache;
+static struct spinlock all_lock = SPINLOCK_INITIALIZER("thread list", 0);
+static struct list all_threads = LIST_INITIALIZER(all_threads); /* all_lock */
+static unsigned int all_count;                                  /* all_lock */
+
+static void thread_init(struct thread *thread, const char *name)
+{
+    memset(thread, 0, sizeof(*thread));
+    reference_init(&thread->reference);
+    format_string(thread->name, sizeof(thread->name), "%s", name);
+    atomic_init(&thread->state, THREAD_CREATED);
+    atomic_init(&thread->interrupted, false);
+    thread->cpu_mask = ~0ull;
+    list_init(&thread->all_link);
+}
+
+/* The first thing a new thread does; the switch to it is half done. */
+static void thread_main(void *argument)
+{
+    struct thread *thread = argument;
+
+    run_queue_switch_finish();
+    thread->entry(thread->argument);
+    thread_exit();
+}
+
+int thread_create(struct thread **thread_out, const char *name, void (*entry)(void *), void *argument)
+{
+    struct thread *thread = object_cache_allocate(thread_cache);
+    if (!thread)
+        return -ENOMEM;
+    thread_init(thread, name);
+    int error = stack_allocate(&thread->stack, &thread->stack_pages);
+    if (error != 0) {
+        object_cache_free(thread_cache, thread);
+        return error;
+    }
+    thread->entry = entry;
+    thread->argument = argument;
+    thread->cpu = cpu_current()->number;
+    context_init(&thread->context, thread->stack, THREAD_STACK_BYTES, thread_main, thread);
+
+    spinlock_lock(&all_lock);
+    list_add_last(&all_threads, &thread->all_link);
+    all_count++;
+    spinlock_unlock(&all_lock);
+    *thread_out = thread;
+    return 0;
+}
+
+/* Extended state past a page (AMX) does not fit an object cache. */
+static void *thread_allocate_extended(void)
+{
+    return extended_cache ? object_cache_allocate(extended_cache) : memory_allocate(context_extended_bytes());
+}
+
+static void thread_free_extended(void *state)
+{
+    if (!state)
+        return;
+    if (extended_cache)
+        object_cache_free(extended_cache, state);
+    else
+        memory_free(state);
+}
+
+int thread_make_user(struct thread *thread, struct paging_root *root, bool copy_extended_state)
+{
+    struct thread *self = thread_current();
+
+    if (!thread->context.extended_state) {
+        thread->context.extended_state = thread_allocate_extended();
+        if (!thread->context.extended_state)
+            return -ENOMEM;
+    }
+    if (copy_extended_state && self->context.extended_state) {
+        context_extended_save(&self->context);
+        memcpy(thread->context.extended_state, self->context.extended_state, context_extended_bytes());
+    } else {
+        context_extended_init(thread->context.extended_state);
+    }
+    thread->context.root = root;
+    return 0;
+}
+
+void thread_start(struct thread *thread)
+{
+    assert(atomic_load(&thread->state) == THREAD_CREATED);
+    thread_take(thread);
+    run_queue_add_new(thread);
+}
+
+void thread_take(struct thread *thread)
+{
+    reference_take(&thread->reference);
+}
+
+void thread_release(struct thread *thread)
+{
+    if (!reference_release(&thread->reference))
+        return;
+    spinlock_lock(&all_lock);
+    list_remove(&thread->all_link);
+    all_count--;
+    spinlock_unlock(&all_lock);
+    if (thread->stack)
+        stack_free(thread->stack, thread->stack_pages); /* it was never started */
+    thread_free_extended(thread->context.extended_state);
+    object_cache_free(thread_cache, thread);
+}
+
+void thread_exit(void)
+{
+    struct thread *thread = thread_current();
+    struct run_queue *queue = run_queue_lock_current();
+
+    atomic_store(&thread->state, THREAD_DEAD);
+    run_queue_switch(queue);
+    panic("thread %s runs after its end", thread->name);
+}
+
+void thread_bury(struct thread *thread)
+{
+    void *stack = thread->stack;
+
+    thread->stack = NULL;
+    stack_free(stack, thread->stack_pages);
+    thread_release(thread);
+}
+
+/* Behind everybody who waits now, whatever it was owed. */
+void thread_yield(void)
+{
+    struct run_queue *queue = run_queue_lock_current();
+    struct thread *thread = queue->current;
+    struct tree_node *last = tree_last(&queue->tree);
+
+    if (!last) {
+        spinlock_unlock(&queue->lock);
+        return;
+    }
+    run_queue_account(queue);
+    uint64_t last_ns = tree_entry(last, struct thread, run_node)->virtual_time_ns;
+    if (thread != queue->idle && (int64_t)(thread->virtual_time_ns - last_ns) < 0)
+        thread->virtual_time_ns = last_ns;
+    atomic_store(&thread->state, THREAD_RUNNING); /* a prepared sleep is off: its thread looks again */
+    thread->switches_voluntary++;
+    run_queue_switch(queue);
+}
+
+void thread_yield_if_due(void)
+{
+    if (!thread_reschedule_due())
+        return;
+    struct run_queue *queue = run_queue_lock_current();
+    atomic_store(&queue->current->state, THREAD_RUNNING);
+    run_queue_yield_if_due(queue);
+}
+
+bool thread_reschedule_due(void)
+{
+    return read_once(cpu_current()->reschedule);
+}
+
+void thread_sleep_prepare(void)
+{
+    struct thread *thread = thread_current();
+
+    thread->wake_result = 0;
+    atomic_exchange(&thread->state, THREAD_SLEEPING); /* full barrier: the condition is read after it */
+}
+
+void thread_sleep_cancel(void)
+{
+    atomic_store(&thread_current()->state, THREAD_RUNNING);
+}
+
+struct sleep_timer {
+    struct timer timer;
+    struct thread *thread;
+};
+
+/* Event context. The sleeper cannot have gone: it cancels the timer before it returns. */
+static void thread_sleep_expired(struct timer *timer)
+{
+    run_queue_wake(container_of(timer, struct sleep_timer, timer)->thread, -ETIMEDOUT, false);
+}
+
+static int thread_sleep_untimed(bool interruptible)
+{
+    struct run_queue *queue = run_queue_lock_current();
+    struct thread *thread = queue->current;
+
+    if (interruptible && atomic_load(&thread->interrupted)) {
+        atomic_store(&thread->state, THREAD_RUNNING);
+        thread->wake_result = -EINTR;
+        spinlock_unlock(&queue->lock);
+    } else if (atomic_load(&thread->state) == THREAD_SLEEPING) {
+        thread->sleep_interruptible = interruptible;
+        thread->switches_voluntary++;
+        run_queue_switch(queue);
+    } else {
+        spinlock_unlock(&queue->lock);
+    }
+    return thread->wake_result;
+}
+
+int thread_sleep(uint64_t deadline_ns, bool interruptible)
+{
+    struct sleep_timer sleep;
+
+    assert(cpu_current()->event_context_depth == 0);
+    if (deadline_ns == UINT64_MAX)
+        return thread_sleep_untimed(interruptible);
+    if (clock_monotonic_ns() >= deadline_ns) {
+        struct thread *thread = thread_current();
+        bool interrupted = interruptible && atomic_load(&thread->interrupted);
+        /* A wake that came before counts; else the time is over. */
+        bool asleep = atomic_exchange(&thread->state, THREAD_RUNNING) == THREAD_SLEEPING;
+        return interrupted ? -EINTR : asleep ? -ETIMEDOUT : thread->wake_result;
+    }
+    sleep.thread = thread_current();
+    timer_init(&sleep.timer, thread_sleep_expired);
+    timer_start(&sleep.timer, deadline_ns);
+    int result = thread_sleep_untimed(interruptible);
+    timer_cancel(&sleep.timer);
+    return result;
+}
+
+bool thread_wake(struct thread *thread)
+{
+    return run_queue_wake(thread, 0, false);
+}
+
+void thread_interrupt(struct thread *thread)
+{
+    atomic_store(&thread->interrupted, true);
+    run_queue_wake(thread, -EINTR, true);
+}
+
+void thread_interrupt_clear(void)
+{
+    atomic_store(&thread_current()->interrupted, false);
+}
+
+int thread_set_cpu_mask(struct thread *thread, uint64_t cpu_mask)
+{
+    if (!(cpu_mask & run_queue_cpus()))
+        return -EINVAL;
+
+    struct run_queue *queue = run_queue_lock_of(thread);
+    thread->cpu_mask = cpu_mask;
+    spinlock_unlock(&queue->lock);
+    run_queue_move_if_forbidden(thread);
+    if (thread == thread_current())
+        thread_yield_if_due();
+    return 0;
+}
+
+void thread_set_nice(struct thread *thread, int nice)
+{
+    struct run_queue *queue = run_queue_lock_of(thread);
+
+    if (queue->current == thread)
+        run_queue_account(queue); /* the time so far at the old weight */
+    thread->nice = maximum(minimum(nice, 19), -20);
+    spinlock_unlock(&queue->lock);
+}
+
+uint64_t thread_run_time_ns(struct thread *thread)
+{
+    struct run_queue *queue = run_queue_lock_of(thread);
+
+    if (queue->current == thread)
+        run_queue_account(queue);
+    uint64_t run_time_ns = thread->run_time_ns;
+    spinlock_unlock(&queue->lock);
+    return run_time_ns;
+}
+
+void thread_for_each(void (*visit)(struct thread *thread, void *data), void *data)
+{
+    struct thread *thread;
+
+    spinlock_lock(&all_lock);
+    list_for_each(thread, &all_threads, all_link)
+        visit(thread, data);
+    spinlock_unlock(&all_lock);
+}
+
+/* The thread that this CPU has been all along: it becomes its idle thread. */
+static int thread_adopt_cpu(void)
+{
+    struct cpu *cpu = cpu_current();
+    struct thread *idle = object_cache_allocate(thread_cache);
+    char name[16];
+
+    if (!idle)
+        return -ENOMEM;
+    format_string(name, sizeof(name), "idle/%u", cpu->number);
+    thread_init(idle, name);
+    idle->cpu = cpu->number;
+    idle->cpu_mask = 1ull << cpu->number;
+    idle->started_ns = idle->accounted_ns = clock_monotonic_ns();
+    atomic_store(&idle->state, THREAD_RUNNING);
+    int error = run_queue_create(cpu->number, idle);
+    if (error != 0) {
+        object_cache_free(thread_cache, idle);
+        return error;
+    }
+    cpu->scheduler = run_queue_of(cpu->number);
+    cpu->current = idle;
+    return 0;
+}
+
+int scheduler_init(void)
+{
+    thread_cache = object_cache_create("thread", sizeof(struct thread), 64);
+    if (!thread_cache)
+        return -ENOMEM;
+    if (context_extended_bytes() <= PAGE_SIZE) {
+        extended_cache = object_cache_create("extended state", context_extended_bytes(), 64);
+        if (!extended_cache)
+            return -ENOMEM;
+    }
+    timers_init();
+    stack_init();
+    load_init();
+    return thread_adopt_cpu();
+}
+
+void scheduler_start(void)
+{
+    struct cpu *cpu = cpu_current();
+
+    if (!cpu->scheduler && thread_adopt_cpu() != 0)
+        panic("no memory for the scheduler of CPU %u", cpu->number);
+    while (cpu->event_mask_depth > 0)
+        cpu_events_unmask();
+
+    for (;;) {
+        struct run_queue *queue = run_queue_lock_current();
+        if (queue->waiting > 0) {
+            run_queue_switch(queue);
+            continue;
+        }
+        spinlock_unlock(&queue->lock);
+        if (run_queue_steal(queue))
+            continue;
+
+        /* From the look at the queue to the wait, events stay masked: a wake after the look makes the wait end at once. */
+        queue = run_queue_lock_current();
+        if (queue->waiting > 0) {
+            run_queue_switch(queue);
+            continue;
+        }
+        run_queue_set_idle(queue, true);
+        cpu_events_mask();
+        spinlock_unlock(&queue->lock);
+        cpu_wait_for_event();
+        run_queue_set_idle(queue, false);
+        cpu_events_unmask();
+    }
+}
+
+void scheduler_load(uint64_t load[3], unsigned int *runnable, unsigned int *total)
+{
+    load_get(load);
+    *runnable = load_runnable();
+    *total = all_count;
+}
+
+uint64_t scheduler_idle_ns(unsigned int cpu)
+{
+    struct run_queue *queue = run_queue_of(cpu);
+    if (!queue)
+        return 0;
+
+    spinlock_lock(&queue->lock);
+    uint64_t idle_ns = queue->idle->run_time_ns;
+    if (queue->current == queue->idle) {
+        uint64_t now_ns = clock_monotonic_ns();
+        idle_ns += now_ns > queue->idle->accounted_ns ? now_ns - queue->idle->accounted_ns : 0;
+    }
+    spinlock_unlock(&queue->lock);
+    return idle_ns;
+}
