@@ -62,6 +62,7 @@ struct area {
 struct address_space {
     struct reference reference;
     struct rw_lock lock;
+    struct mutex page_lock;           /* look at page-table entries, then change them; inner to the page caches' locks */
     struct paging_root root;
     struct tree areas;                /* w */
     uint64_t map_top;                 /* w mmap area grows down from here */

@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "kernel/base/compiler.h"
 #include "kernel/base/list.h"
 #include "kernel/base/tree.h"
@@ -32,18 +34,21 @@ struct page_source {
 /* Locks: m lock; f fixed. */
 struct page_cache {
     struct mutex lock;
-    struct tree pages;              /* m by page->index */
+    struct tree chunks;             /* m of 16 neighbouring pages each, by number (page_cache.c) */
     uint64_t page_count;            /* m */
+    uint64_t dirty_count;           /* m */
     uint64_t size_bytes;            /* m of the file; pages past it do not exist */
     const struct page_source *source; /* f NULL: memory only */
     void *owner;                    /* f the file system's inode */
     struct list areas;              /* m areas that map it, to unmap on truncation */
     struct list all_link;           /* list of caches, for reclaim */
-    struct list dirty_pages;        /* m */
+    struct list dirty_link;         /* list of caches with dirty pages, for write-back */
     struct wait_queue ready;        /* sleepers on BUSY pages */
-    uint64_t readahead_next;        /* m */
+    uint64_t readahead_next;        /* m the first page that reading ahead has not asked for */
     uint32_t readahead_pages;       /* m current window */
-    int write_error;                /* m first failed write-back since the last sync */
+    uint64_t reclaim_hand;          /* m page number at which the clock stands */
+    _Atomic int write_error;        /* a first failed write-back since the last sync */
+    atomic_uint users;              /* a completions and write-back at work: destroy waits for them */
 };
 
 void page_cache_init(struct page_cache *cache, const struct page_source *source, void *owner, uint64_t size_bytes);
