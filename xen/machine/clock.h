@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "kernel/base/frame_number.h"
+
 uint64_t clock_monotonic_ns(void);
 /* Nanoseconds since 1970-01-01 UTC. */
 uint64_t clock_real_ns(void);
@@ -16,3 +18,13 @@ void clock_set_real(uint64_t real_ns);
 void clock_set_event(uint64_t deadline_ns);
 /* Registered once by kernel/sched; event context. */
 void clock_set_event_handler(void (*handler)(void));
+
+/* The page of xen/machine/vdso_page.h, which kernel/process maps read-only into programs for their vDSO. */
+pfn_t clock_vdso_page(void);
+
+/* A clock_monotonic_ns() time as Xen counts it, for deadlines in hypercalls. */
+uint64_t clock_to_system_ns(uint64_t monotonic_ns);
+
+/* Boot: finds the start of time and the wall clock. Then on each CPU: its timer event; event channels work by then. */
+void clock_init(void);
+int clock_start_cpu(void);

@@ -24,7 +24,15 @@ static inline pfn_t frames_pfn(const void *direct_map_address)
     return (pfn_t){ ((uint64_t)direct_map_address - DIRECT_MAP_BASE) >> PAGE_SHIFT };
 }
 
+/* Of something in the kernel's image (code, constants, static data). */
+static inline pfn_t frames_pfn_of_image(const void *image_address)
+{
+    return (pfn_t){ ((uint64_t)image_address - KERNEL_IMAGE_BASE) >> PAGE_SHIFT };
+}
+
 /* What Xen takes for this page: its mfn under PV, its pfn under PVH. */
 gfn_t frames_gfn(pfn_t pfn);
 /* The other way, for frames that are ours; false where the frame is not. */
 bool frames_pfn_of_gfn(gfn_t gfn, pfn_t *pfn);
+/* A frame of ours in whatever mapping there is: the loader's at first, then the direct map. For boot code. */
+void *frames_early_address(gfn_t gfn);

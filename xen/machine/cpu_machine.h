@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The machine's own half of a CPU's block: what xen/machine and xen/x86 keep for each vCPU. struct cpu is its first
+ * member, so that cpu_current() is both. CPU 0's lies in the image; those of others are allocated when they are brought up.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <xen/xen.h>
+
+#include "kernel/base/compiler.h"
+#include "xen/machine/cpu.h"
+
+#define CPU_HYPERCALL_COUNTS 64
+#define CPU_QUEUE_ENTRIES 32
+#define CPU_ENTRY_STACK_BYTES 1024
+
+struct paging_root;
+
+/* Locks: everything is its own CPU's. */
+struct cpu_machine {
+    struct cpu cpu;                                    /* first */
+    uint64_t hypercall_counts[CPU_HYPERCALL_COUNTS];   /* hypercall_gate.S counts here */
+    struct vcpu_info *vcpu_info;                       /* Xen writes it too */
+    uint64_t upcalls;                                  /* event upcalls taken so far */
+    struct paging_root *active_root;
+    uint16_t held_ranks[8];                            /* debug builds: ranks of the spinlocks held */
+    uint32_t held_count;
+    uint32_t queue_count;
+    int queue_error;
+    struct multicall_entry queue[CPU_QUEUE_ENTRIES];
+    uint8_t entry_stack[CPU_ENTRY_STACK_BYTES] attribute_aligned(16);
+};
+
+/* hypercall_gate.S and entry_pv.S know these. */
+_Static_assert(offsetof(struct cpu, current) == 16, "entry code and thread_current()");
+_Static_assert(offsetof(struct cpu_machine, hypercall_counts) == 56, "hypercall_gate.S");
+
+extern struct cpu_machine cpu_boot_block;
+
+static inline struct cpu_machine *cpu_machine_current(void)
+{
+    return (struct cpu_machine *)(void *)cpu_current();
+}
+
+/* Sets up the calling CPU's block: start_pv.S has pointed GS at it. */
+void cpu_block_init(struct cpu_machine *machine, unsigned int number);
+/* Moves the current CPU's vcpu_info from the shared page into clock.c's page, where Xen allows it. After the direct map. */
+void cpu_place_vcpu_info(void);
