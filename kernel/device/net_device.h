@@ -18,6 +18,8 @@
 #include "kernel/base/list.h"
 #include "kernel/base/reference.h"
 #include "kernel/memory/page.h"
+#include "kernel/sched/wait_queue.h"
+#include "xen/machine/spinlock.h"
 
 #define NET_NAME_BYTES 16
 #define NET_HEADER_BYTES 14           /* Ethernet */
@@ -122,7 +124,10 @@ struct net_device {
     _Atomic uint32_t features;           /* a NET_FEATURE_* */
     _Atomic bool link_up;                /* a connected to a backend */
     _Atomic bool gone;                   /* a unregistered or broken for good */
-    _Atomic(struct net_receiver *) receiver; /* a */
+    struct spinlock receiver_lock;       /* net_device.c's, as the next three */
+    struct net_receiver *receiver;       /* receiver_lock */
+    unsigned int receiver_calls;         /* receiver_lock calls going on */
+    struct wait_queue receiver_idle;
     _Atomic uint64_t rx_packets, rx_bytes, rx_dropped, rx_errors, tx_packets, tx_bytes, tx_dropped, tx_errors; /* a the driver counts */
     struct reference reference;          /* a */
     struct list link;                    /* t */
@@ -142,7 +147,9 @@ struct net_device *net_device_find(const char *name);
 struct net_device *net_device_next(struct net_device *after);
 void net_device_take(struct net_device *device);
 void net_device_release(struct net_device *device);
-/* From now on packets are delivered to it. NULL: dropped; when it returns the old one is not being called any more. Thread context. */
+/*
+ * From now on packets are delivered to it. NULL: dropped; when it returns the old one is not being called any more. Thread
+ * context, not from one of its calls. */
 void net_device_set_receiver(struct net_device *device, struct net_receiver *receiver);
 /* See ops->transmit for the answers. */
 int net_transmit(struct net_device *device, struct net_frame *frame, bool more);

@@ -29,8 +29,8 @@ static struct list work_queue = LIST_INITIALIZER(work_queue); /* work_lock */
 static struct worker workers[WORKER_LIMIT];
 static unsigned int worker_count; /* work_lock */
 static unsigned int worker_idle;  /* work_lock */
-static struct wait_queue work_wanted = { SPINLOCK_INITIALIZER("work wanted", 0), LIST_INITIALIZER(work_wanted.entries) };
-static struct wait_queue work_done = { SPINLOCK_INITIALIZER("work done", 0), LIST_INITIALIZER(work_done.entries) };
+static struct wait_queue work_wanted = WAIT_QUEUE_INITIALIZER(work_wanted, "work wanted");
+static struct wait_queue work_done = WAIT_QUEUE_INITIALIZER(work_done, "work done");
 
 void deferred_work_init(struct deferred_work *work, void (*run)(struct deferred_work *work))
 {

@@ -22,6 +22,9 @@ struct mutex {
     uint16_t rank;
 };
 
+#define MUTEX_INITIALIZER(mutex_name, label, lock_rank)                                             \
+    { .queue = WAIT_QUEUE_INITIALIZER((mutex_name).queue, (label)), .name = (label), .rank = (lock_rank) }
+
 void mutex_init(struct mutex *mutex, const char *name, uint16_t rank);
 void mutex_lock(struct mutex *mutex);
 bool mutex_try_lock(struct mutex *mutex);

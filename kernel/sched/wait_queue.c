@@ -37,17 +37,23 @@ void wait_queue_remove(struct wait_entry *entry)
     entry->queue = NULL;
 }
 
-void wait_queue_wake(struct wait_queue *queue, uint32_t key, unsigned int count)
+void wait_queue_wake_locked(struct wait_queue *queue, uint32_t key, unsigned int count)
 {
     struct wait_entry *entry, *following;
 
-    spinlock_lock(&queue->lock);
+    assert(spinlock_held(&queue->lock));
     list_for_each_safe(entry, following, &queue->entries, link) {
         if (entry->exclusive && count == 0)
             break;
         if (entry->wake(entry, key) && entry->exclusive)
             count--;
     }
+}
+
+void wait_queue_wake(struct wait_queue *queue, uint32_t key, unsigned int count)
+{
+    spinlock_lock(&queue->lock);
+    wait_queue_wake_locked(queue, key, count);
     spinlock_unlock(&queue->lock);
 }
 

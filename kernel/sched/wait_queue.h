@@ -22,6 +22,9 @@ struct wait_queue {
     struct list entries;   /* lock */
 };
 
+#define WAIT_QUEUE_INITIALIZER(queue_name, label)                                                   \
+    { .lock = SPINLOCK_INITIALIZER((label), 0), .entries = LIST_INITIALIZER((queue_name).entries) }
+
 /* One waiter. `wake` runs with the queue's lock held, any context: it must not sleep nor touch this queue; it answers whether the wake counts against the number to wake. */
 struct wait_entry {
     struct list link;                 /* queue's lock */
@@ -38,6 +41,9 @@ void wait_queue_add(struct wait_queue *queue, struct wait_entry *entry);
 void wait_queue_remove(struct wait_entry *entry);
 /* Wakes all non-exclusive entries and up to `count` exclusive ones. `key` goes to the call-backs (poll events, or 0). */
 void wait_queue_wake(struct wait_queue *queue, uint32_t key, unsigned int count);
+
+/* The same for a caller that holds queue->lock. */
+void wait_queue_wake_locked(struct wait_queue *queue, uint32_t key, unsigned int count);
 
 static inline void wait_queue_wake_all(struct wait_queue *queue, uint32_t key)
 {

@@ -121,6 +121,14 @@ void thread_sleep_prepare(void)
     pthread_mutex_unlock(&self->mutex);
 }
 
+void thread_sleep_cancel(void)
+{
+    struct host_thread *self = host_thread(thread_current());
+    pthread_mutex_lock(&self->mutex);
+    self->prepared = false;
+    pthread_mutex_unlock(&self->mutex);
+}
+
 static void condition_wait_slice(struct host_thread *self)
 {
     struct timespec until;
