@@ -126,6 +126,7 @@ void thread_sleep_cancel(void)
     struct host_thread *self = host_thread(thread_current());
     pthread_mutex_lock(&self->mutex);
     self->prepared = false;
+    self->woken = false;
     pthread_mutex_unlock(&self->mutex);
 }
 
