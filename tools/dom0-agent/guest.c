@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xenolith-guest: runs one guest in dom0, from creation to what it left behind.
+ *
+ *   usage: xenolith-guest NAME DIRECTORY [OPTION]...        DIRECTORY holds guest.cfg, gets console.log and result
+ *     --disk SERIAL     wait for this disk (plugged into the lab's QEMU) and name it /dev/xenolith/SERIAL
+ *     --timeout SECONDS end the guest after this time        --input   standard input goes to the guest's console
+ *     --detach          return once the guest runs, and watch it in the background
+ *     --symbols FILE    System.map of the guest's kernel, for the registers shown when it crashes
+ *
+ * The tool outside starts it through the lab's control channel, or directly on a Xen host. One poll loop follows the console,
+ * xenstore's news of ended domains, the time-out and signals. Whatever ends the loop, the guest is destroyed and its result
+ * written. Exit status 0 when the guest ran and ended by itself or by a signal or the time-out; 125 when it could not run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "tools/base/file.h"
+#include "tools/base/report.h"
+#include "tools/base/text.h"
+#include "tools/dom0-agent/console.h"
+#include "tools/dom0-agent/disk.h"
+#include "tools/dom0-agent/domain.h"
+#include "tools/dom0-agent/result.h"
+
+struct guest {
+    const char *directory;
+    const char *symbols;
+    struct text_list disks;
+    long timeout_seconds;
+    bool detach;
+    bool input;
+    int detach_fd;
+    struct domain domain;
+    struct console console;
+    struct result_times times;
+    xc_dominfo_t info;
+};
+
+static int options_parse(struct guest *guest, int count, char **arguments, const char **name)
+{
+    static const struct option options[] = {
+        {"disk", required_argument, NULL, 'd'}, {"timeout", required_argument, NULL, 't'},
+        {"symbols", required_argument, NULL, 's'}, {"detach", no_argument, NULL, 'b'},
+        {"input", no_argument, NULL, 'i'}, {0}};
+    int option;
+
+    while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
+        if (option == 'd')
+            text_list_add(&guest->disks, optarg);
+        else if (option == 's')
+            guest->symbols = optarg;
+        else if (option == 'b')
+            guest->detach = true;
+        else if (option == 'i')
+            guest->input = true;
+        else if (option != 't' || text_number(optarg, 0, 1000000000, &guest->timeout_seconds) < 0)
+            return report_error(0, "usage: xenolith-guest NAME DIRECTORY [--disk SERIAL]... [--timeout SECONDS] [--input] "
+                                   "[--detach] [--symbols FILE]");
+    }
+    if (count - optind != 2)
+        return report_error(0, "a name and a directory are wanted");
+    *name = arguments[optind];
+    guest->directory = arguments[optind + 1];
+    return 0;
+}
+
+static int signals_open(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int guest_create(struct guest *guest)
+{
+    char *config = text_join("%s/guest.cfg", guest->directory);
+    char *log = text_join("%s/console.log", guest->directory);
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < guest->disks.count; i++)
+        error = disk_await(guest->disks.items[i]);
+    guest->times.create_ns = result_now_ns();
+    if (error == 0)
+        error = domain_create_paused(&guest->domain, config);
+    if (error == 0)
+        error = console_open(&guest->console, &guest->domain, log, !guest->detach);
+    if (error == 0 && !xs_watch(guest->domain.store, "@releaseDomain", "release"))
+        error = report_error(-errno, "cannot watch xenstore");
+    if (error == 0) {
+        guest->times.unpause_ns = result_now_ns();
+        error = domain_unpause(&guest->domain);
+    }
+    free(log);
+    free(config);
+    return error;
+}
+
+/*
+ * Goes to the background before anything is opened (libxenstore's watch thread does not survive a fork). The parent waits for
+ * the child's word that the guest runs, or for its end without it. Returns the descriptor for guest_detached() in the child.
+ */
+static int guest_detach(void)
+{
+    int pipe_fds[2];
+    char word;
+
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return report_error(-errno, "cannot go to the background");
+    pid_t pid = fork();
+    if (pid < 0)
+        return report_error(-errno, "cannot go to the background");
+    if (pid > 0) {
+        close(pipe_fds[1]);
+        _exit(read(pipe_fds[0], &word, 1) == 1 ? 0 : EXIT_TOOL);
+    }
+    setsid();
+    close(pipe_fds[0]);
+    return pipe_fds[1];
+}
+
+/* The guest runs: lets the caller go. */
+static void guest_detached(const struct guest *guest)
+{
+    char *log = text_join("%s/watcher.log", guest->directory);
+    int fd = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    dup2(null_fd, 0);
+    dup2(fd >= 0 ? fd : null_fd, 1);
+    dup2(fd >= 0 ? fd : null_fd, 2);
+    free(log);
+    if (write(guest->detach_fd, "", 1) != 1)
+        report_error(-errno, "nobody waits for the guest");
+    close(guest->detach_fd);
+}
+
+static void news_take(struct xs_handle *store)
+{
+    char **news;
+
+    while ((news = xs_check_watch(store)) != NULL)
+        free(news);
+}
+
+static void input_take(struct guest *guest)
+{
+    char block[512];
+
+    ssize_t got = read(STDIN_FILENO, block, sizeof(block));
+    if (got <= 0)
+        guest->input = false;
+    else
+        console_give(&guest->console, block, (size_t)got);
+}
+
+/* Until the guest has ended, or must end. Returns how, in a word. */
+static const char *guest_follow(struct guest *guest, int signal_fd)
+{
+    double end = report_seconds_now() + (double)guest->timeout_seconds;
+    bool console_gone = false;
+
+    for (;;) {
+        enum domain_state state = domain_state(&guest->domain, &guest->info);
+        if (state != DOMAIN_RUNS)
+            return domain_state_name(state);
+        double left = end - report_seconds_now();
+        if (guest->timeout_seconds > 0 && left <= 0)
+            return "timeout";
+        struct pollfd polls[4] = {
+            {.fd = signal_fd, .events = POLLIN},
+            {.fd = console_gone ? -1 : guest->console.tty_fd, .events = POLLIN},
+            {.fd = xs_fileno(guest->domain.store), .events = POLLIN},
+            {.fd = guest->input ? STDIN_FILENO : -1, .events = POLLIN},
+        };
+        poll(polls, 4, guest->timeout_seconds > 0 && left < 5 ? (int)(left * 1000) + 1 : 5000);
+        if (polls[0].revents != 0)
+            return "signal";
+        if (polls[1].revents != 0 && console_take(&guest->console) < 0)
+            console_gone = true;
+        if (polls[2].revents != 0)
+            news_take(guest->domain.store);
+        if (polls[3].revents != 0)
+            input_take(guest);
+    }
+}
+
+static bool end_is_bad(const char *end)
+{
+    return strcmp(end, "crash") == 0 || strcmp(end, "watchdog") == 0 || strcmp(end, "timeout") == 0;
+}
+
+static int guest_run(struct guest *guest)
+{
+    int signal_fd = signals_open();
+
+    int error = guest_create(guest);
+    if (error < 0)
+        return error;
+    if (guest->detach)
+        guest_detached(guest);
+    const char *end = guest_follow(guest, signal_fd);
+    guest->times.end_ns = result_now_ns();
+    console_drain(&guest->console);
+    fflush(stdout);
+    if (end_is_bad(end))
+        result_explain_crash(&guest->domain, guest->symbols);
+    char *path = text_join("%s/result", guest->directory);
+    error = result_write(path, &guest->domain, end, &guest->info, &guest->times);
+    free(path);
+    return error;
+}
+
+int main(int count, char **arguments)
+{
+    struct guest guest = {.console = {.tty_fd = -1, .log_fd = -1}};
+    const char *name = NULL;
+
+    report_name_set("xenolith-guest");
+    if (options_parse(&guest, count, arguments, &name) < 0)
+        return EXIT_TOOL;
+    if (guest.detach && (guest.detach_fd = guest_detach()) < 0)
+        return EXIT_TOOL;
+    if (domain_connect(&guest.domain, name) < 0)
+        return EXIT_TOOL;
+    int error = guest_run(&guest);
+    console_close(&guest.console);
+    domain_destroy(&guest.domain);
+    for (size_t i = 0; i < guest.disks.count; i++)
+        disk_forget(guest.disks.items[i]);
+    domain_disconnect(&guest.domain);
+    return error < 0 ? EXIT_TOOL : 0;
+}
