@@ -8,7 +8,6 @@
 #include "kernel/base/panic.h"
 #include "xen/machine/cpu_machine.h"
 
-#ifdef XENOLITH_DEBUG
 static void order_take(struct spinlock *lock)
 {
     struct cpu_machine *machine = cpu_machine_current();
@@ -36,17 +35,6 @@ static void order_release(struct spinlock *lock)
             return;
         }
 }
-#else
-static void order_take(struct spinlock *lock)
-{
-    (void)lock;
-}
-
-static void order_release(struct spinlock *lock)
-{
-    (void)lock;
-}
-#endif
 
 void spinlock_init(struct spinlock *lock, const char *name, uint16_t rank)
 {
@@ -59,7 +47,8 @@ void spinlock_lock(struct spinlock *lock)
     uint16_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
     while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)
         cpu_relax();
-    order_take(lock);
+    if (DEBUG_BUILD)
+        order_take(lock);
 }
 
 bool spinlock_try_lock(struct spinlock *lock)
@@ -72,13 +61,15 @@ bool spinlock_try_lock(struct spinlock *lock)
         cpu_events_unmask();
         return false;
     }
-    order_take(lock);
+    if (DEBUG_BUILD)
+        order_take(lock);
     return true;
 }
 
 void spinlock_unlock(struct spinlock *lock)
 {
-    order_release(lock);
+    if (DEBUG_BUILD)
+        order_release(lock);
     uint16_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
     atomic_store_explicit(&lock->serving, (uint16_t)(serving + 1), memory_order_release);
     cpu_events_unmask();
@@ -86,10 +77,8 @@ void spinlock_unlock(struct spinlock *lock)
 
 bool spinlock_held(const struct spinlock *lock)
 {
-#ifdef XENOLITH_DEBUG
-    return lock->holder == cpu_current()->number + 1;
-#else
+    if (DEBUG_BUILD)
+        return lock->holder == cpu_current()->number + 1;
     return atomic_load_explicit(&lock->next, memory_order_relaxed) !=
            atomic_load_explicit(&lock->serving, memory_order_relaxed);
-#endif
 }
