@@ -55,6 +55,7 @@ void guest_host_close(struct guest_host *host)
 {
     free(host->guests);
     free(host->guests_inside);
+    free(host->helpers_inside);
     lab_state_free(&host->lab);
     *host = (struct guest_host){0};
 }

@@ -34,6 +34,7 @@ struct guest_host {
     const struct guest_host_operations *operations;
     char *guests; /* the directory of guests here */
     char *guests_inside; /* and in dom0 */
+    char *helpers_inside; /* the directory of our programs in dom0; the lab's, once helper_provide was called */
     struct lab_state lab;
 };
 

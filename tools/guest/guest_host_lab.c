@@ -29,34 +29,58 @@
 #define ADDRESS_FIRST 130
 #define ADDRESS_LAST 254
 
-/* Puts the helper into the share under its content's name: build trees that share the lab may have different ones. */
+static const char *const helpers[] = {"xenolith-guest", "xenolith-hotplug"};
+
+#define HELPERS_COUNT (sizeof(helpers) / sizeof(helpers[0]))
+
+static int helper_copy(const char *directory, const char *name)
+{
+    char *program = install_program("dom0-agent", name);
+    char *place = text_join("%s/%s", directory, name);
+    char *aside = text_join("%s.%d", place, (int)getpid());
+    int error = 0;
+
+    if (!file_exists(place)) {
+        error = file_copy(program, aside);
+        if (error == 0 && rename(aside, place) < 0)
+            error = -errno;
+        if (error < 0)
+            report_error(error, "cannot put %s into the lab's share", program);
+    }
+    free(aside);
+    free(place);
+    free(program);
+    return error;
+}
+
+/*
+ * Puts what dom0 runs into the share, under a name made of its contents: build trees that share the lab may have different ones.
+ */
 static int helper_provide(struct guest_host *host, struct text *path)
 {
     char key[DIGEST_HEX_SIZE];
     struct digest digest;
+    int error = 0;
 
-    char *program = install_program("dom0-agent", "xenolith-guest");
     digest_start(&digest);
-    int error = digest_add_file(&digest, program);
+    for (size_t i = 0; error == 0 && i < HELPERS_COUNT; i++) {
+        char *program = install_program("dom0-agent", helpers[i]);
+        error = digest_add_file(&digest, program);
+        if (error < 0)
+            report_error(error, "%s, a part of this tool", program);
+        free(program);
+    }
     digest_end(&digest, key);
     key[16] = '\0';
     char *directory = text_join("%s/tools/%s", host->lab.share, key);
-    char *place = text_join("%s/xenolith-guest", directory);
-    char *aside = text_join("%s.%d", place, (int)getpid());
-    if (error == 0 && !file_exists(place)) {
-        error = directory_make(directory);
-        if (error == 0)
-            error = file_copy(program, aside);
-        if (error == 0 && rename(aside, place) < 0)
-            error = -errno;
-    }
-    if (error < 0)
-        report_error(error, "cannot put %s into the lab's share", program);
-    text_format(path, "/share/tools/%s/xenolith-guest", key);
-    free(aside);
-    free(place);
+    if (error == 0 && (error = directory_make(directory)) < 0)
+        report_error(error, "cannot make %s", directory);
+    for (size_t i = 0; error == 0 && i < HELPERS_COUNT; i++)
+        error = helper_copy(directory, helpers[i]);
+    free(host->helpers_inside);
+    host->helpers_inside = text_join("/share/tools/%s", key);
+    text_format(path, "%s/xenolith-guest", host->helpers_inside);
     free(directory);
-    free(program);
     return error;
 }
 
@@ -120,7 +144,8 @@ static int disk_plug(struct guest_host *host, const struct guest_record *record,
         error = device_add(host, serial);
     if (error < 0)
         return report_error(0, "cannot plug the disk %s into the lab", disk->path);
-    text_format(element, "phy:/dev/xenolith/%s,%s,%s", serial, device, disk->writable ? "w" : "r");
+    text_format(element, "format=raw,backendtype=phy,vdev=%s,access=%s,script=%s/xenolith-hotplug,target=/dev/xenolith/%s", device,
+        disk->writable ? "rw" : "ro", host->helpers_inside, serial);
     text_list_add(helper_arguments, "--disk");
     text_list_add(helper_arguments, serial);
     return 0;
@@ -179,7 +204,7 @@ static int network_plug(struct guest_host *host, const struct guest_record *reco
     if (lock_fd >= 0)
         close(lock_fd);
     text_format(address, "10.0.2.%d", last);
-    text_format(element, "mac=00:16:3e:10:02:%02x,bridge=xenbr0", last);
+    text_format(element, "mac=00:16:3e:10:02:%02x,bridge=xenbr0,script=%s/xenolith-hotplug", last, host->helpers_inside);
     return error;
 }
 
