@@ -179,6 +179,11 @@ long process_new_session(void);
 long process_get_group(int pid);
 long process_get_session(int pid);
 
+/* Its parent's pid; 0 without one. */
+int process_parent_id(struct process *process);
+/* unshare(CLONE_FS): the current task gets an fs_state of its own if it shares one. 0 or -ENOMEM. */
+int task_unshare_fs(struct task *task);
+
 void process_times_get(struct process *process, struct process_times *times);
 /* Calls back for each process/task under the table lock. */
 void process_for_each(void (*visit)(struct process *process, void *context), void *context);

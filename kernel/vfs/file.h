@@ -84,6 +84,8 @@ void file_release(struct file *file);
 
 /* Opens by path; mode for FILE_CREATE before umask. 0 or -Exxx. */
 int file_open(const struct fs_context *context, const struct path *at, const char *name, unsigned int flags, uint32_t mode, struct file **file);
+/* openat2: the walk is held to path_flags (PATH_NO_SYMLINKS, BENEATH, IN_ROOT, NO_XDEV, NO_MAGICLINKS; -EXDEV and -ELOOP as Linux). */
+int file_open_resolve(const struct fs_context *context, const struct path *at, const char *name, unsigned int flags, uint32_t mode, unsigned int path_flags, struct file **file);
 
 /* read/write with the checks common to all (access mode, vector). `position` NULL: the file's own. */
 long file_read(struct file *file, struct io_vector *vector, uint64_t *position);
