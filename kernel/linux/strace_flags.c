@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * strace's words for sets of bits, and for fields of several bits within them. Numbers are Linux x86-64's.
+ */
+#include "kernel/linux/strace_text.h"
+
+/* Words of several bits stand before the words for their single bits. */
+#define BIT(bits, name) { bits, bits, #name }
+#define FIELD(mask, bits, name) { mask, bits, #name }
+#define END { 0, 0, NULL }
+
+const struct strace_word strace_open_words[] = {
+    FIELD(0x3, 0x0, O_RDONLY), FIELD(0x3, 0x1, O_WRONLY), FIELD(0x3, 0x2, O_RDWR), BIT(0x40, O_CREAT),
+    BIT(0x80, O_EXCL), BIT(0x100, O_NOCTTY), BIT(0x200, O_TRUNC), BIT(0x400, O_APPEND), BIT(0x800, O_NONBLOCK),
+    BIT(0x101000, O_SYNC), BIT(0x1000, O_DSYNC), BIT(0x2000, O_ASYNC), BIT(0x4000, O_DIRECT),
+    BIT(0x8000, O_LARGEFILE), BIT(0x410000, O_TMPFILE), BIT(0x10000, O_DIRECTORY), BIT(0x20000, O_NOFOLLOW),
+    BIT(0x40000, O_NOATIME), BIT(0x80000, O_CLOEXEC), BIT(0x200000, O_PATH), END
+};
+
+const struct strace_word strace_protection_words[] = {
+    BIT(0x1, PROT_READ), BIT(0x2, PROT_WRITE), BIT(0x4, PROT_EXEC), FIELD(0x7, 0x0, PROT_NONE),
+    BIT(0x1000000, PROT_GROWSDOWN), BIT(0x2000000, PROT_GROWSUP), END
+};
+
+const struct strace_word strace_map_words[] = {
+    FIELD(0x3, 0x1, MAP_SHARED), FIELD(0x3, 0x2, MAP_PRIVATE), FIELD(0x3, 0x3, MAP_SHARED_VALIDATE),
+    BIT(0x10, MAP_FIXED), BIT(0x20, MAP_ANONYMOUS), BIT(0x40, MAP_32BIT), BIT(0x100, MAP_GROWSDOWN),
+    BIT(0x800, MAP_DENYWRITE), BIT(0x1000, MAP_EXECUTABLE), BIT(0x2000, MAP_LOCKED), BIT(0x4000, MAP_NORESERVE),
+    BIT(0x8000, MAP_POPULATE), BIT(0x10000, MAP_NONBLOCK), BIT(0x20000, MAP_STACK), BIT(0x40000, MAP_HUGETLB),
+    BIT(0x80000, MAP_SYNC), BIT(0x100000, MAP_FIXED_NOREPLACE), END
+};
+
+const struct strace_word strace_at_words[] = {
+    BIT(0x100, AT_SYMLINK_NOFOLLOW), BIT(0x200, AT_REMOVEDIR), BIT(0x400, AT_SYMLINK_FOLLOW),
+    BIT(0x800, AT_NO_AUTOMOUNT), BIT(0x1000, AT_EMPTY_PATH), BIT(0x2000, AT_STATX_FORCE_SYNC),
+    BIT(0x4000, AT_STATX_DONT_SYNC), END
+};
+
+const struct strace_word strace_message_words[] = {
+    BIT(0x1, MSG_OOB), BIT(0x2, MSG_PEEK), BIT(0x4, MSG_DONTROUTE), BIT(0x8, MSG_CTRUNC), BIT(0x20, MSG_TRUNC),
+    BIT(0x40, MSG_DONTWAIT), BIT(0x80, MSG_EOR), BIT(0x100, MSG_WAITALL), BIT(0x800, MSG_CONFIRM),
+    BIT(0x2000, MSG_ERRQUEUE), BIT(0x4000, MSG_NOSIGNAL), BIT(0x8000, MSG_MORE), BIT(0x10000, MSG_WAITFORONE),
+    BIT(0x4000000, MSG_ZEROCOPY), BIT(0x20000000, MSG_FASTOPEN), BIT(0x40000000, MSG_CMSG_CLOEXEC), END
+};
+
+const struct strace_word strace_socket_type_words[] = {
+    FIELD(0xf, 0x1, SOCK_STREAM), FIELD(0xf, 0x2, SOCK_DGRAM), FIELD(0xf, 0x3, SOCK_RAW),
+    FIELD(0xf, 0x5, SOCK_SEQPACKET), BIT(0x800, SOCK_NONBLOCK), BIT(0x80000, SOCK_CLOEXEC), END
+};
+
+const struct strace_word strace_clone_words[] = {
+    BIT(0x100, CLONE_VM), BIT(0x200, CLONE_FS), BIT(0x400, CLONE_FILES), BIT(0x800, CLONE_SIGHAND),
+    BIT(0x1000, CLONE_PIDFD), BIT(0x2000, CLONE_PTRACE), BIT(0x4000, CLONE_VFORK), BIT(0x8000, CLONE_PARENT),
+    BIT(0x10000, CLONE_THREAD), BIT(0x20000, CLONE_NEWNS), BIT(0x40000, CLONE_SYSVSEM), BIT(0x80000, CLONE_SETTLS),
+    BIT(0x100000, CLONE_PARENT_SETTID), BIT(0x200000, CLONE_CHILD_CLEARTID), BIT(0x400000, CLONE_DETACHED),
+    BIT(0x800000, CLONE_UNTRACED), BIT(0x1000000, CLONE_CHILD_SETTID), BIT(0x2000000, CLONE_NEWCGROUP),
+    BIT(0x4000000, CLONE_NEWUTS), BIT(0x8000000, CLONE_NEWIPC), BIT(0x10000000, CLONE_NEWUSER),
+    BIT(0x20000000, CLONE_NEWPID), BIT(0x40000000, CLONE_NEWNET), BIT(0x80000000, CLONE_IO),
+    FIELD(0xff, 0x11, SIGCHLD), END
+};
+
+const struct strace_word strace_mremap_words[] = {
+    BIT(0x1, MREMAP_MAYMOVE), BIT(0x2, MREMAP_FIXED), BIT(0x4, MREMAP_DONTUNMAP), END
+};
+
+const struct strace_word strace_msync_words[] = {
+    BIT(0x1, MS_ASYNC), BIT(0x2, MS_INVALIDATE), BIT(0x4, MS_SYNC), END
+};
+
+const struct strace_word strace_wait_words[] = {
+    BIT(0x1, WNOHANG), BIT(0x2, WUNTRACED), BIT(0x4, WEXITED), BIT(0x8, WCONTINUED), BIT(0x1000000, WNOWAIT),
+    BIT(0x20000000, __WNOTHREAD), BIT(0x40000000, __WALL), BIT(0x80000000, __WCLONE), END
+};
+
+const struct strace_word strace_access_words[] = {
+    BIT(0x4, R_OK), BIT(0x2, W_OK), BIT(0x1, X_OK), FIELD(0xffffffff, 0x0, F_OK), END
+};
+
+const struct strace_word strace_getrandom_words[] = {
+    BIT(0x1, GRND_NONBLOCK), BIT(0x2, GRND_RANDOM), BIT(0x4, GRND_INSECURE), END
+};
+
+const struct strace_word strace_poll_words[] = {
+    BIT(0x1, POLLIN), BIT(0x2, POLLPRI), BIT(0x4, POLLOUT), BIT(0x8, POLLERR), BIT(0x10, POLLHUP),
+    BIT(0x20, POLLNVAL), BIT(0x40, POLLRDNORM), BIT(0x80, POLLRDBAND), BIT(0x100, POLLWRNORM), BIT(0x200, POLLWRBAND),
+    BIT(0x400, POLLMSG), BIT(0x2000, POLLRDHUP), END
+};
+
+const struct strace_word strace_epoll_words[] = {
+    BIT(0x1, EPOLLIN), BIT(0x2, EPOLLPRI), BIT(0x4, EPOLLOUT), BIT(0x8, EPOLLERR), BIT(0x10, EPOLLHUP),
+    BIT(0x40, EPOLLRDNORM), BIT(0x80, EPOLLRDBAND), BIT(0x100, EPOLLWRNORM), BIT(0x200, EPOLLWRBAND),
+    BIT(0x400, EPOLLMSG), BIT(0x2000, EPOLLRDHUP), BIT(0x10000000, EPOLLEXCLUSIVE), BIT(0x20000000, EPOLLWAKEUP),
+    BIT(0x40000000, EPOLLONESHOT), BIT(0x80000000, EPOLLET), END
+};
+
+const struct strace_word strace_signal_action_words[] = {
+    BIT(0x1, SA_NOCLDSTOP), BIT(0x2, SA_NOCLDWAIT), BIT(0x4, SA_SIGINFO), BIT(0x4000000, SA_RESTORER),
+    BIT(0x8000000, SA_ONSTACK), BIT(0x10000000, SA_RESTART), BIT(0x40000000, SA_NODEFER),
+    BIT(0x80000000, SA_RESETHAND), END
+};
+
+const struct strace_word strace_flock_words[] = {
+    BIT(0x1, LOCK_SH), BIT(0x2, LOCK_EX), BIT(0x4, LOCK_NB), BIT(0x8, LOCK_UN), END
+};
