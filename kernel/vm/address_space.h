@@ -57,20 +57,31 @@ struct area {
     struct address_space *space;      /* fixed */
     struct list cache_link;           /* p in backing->cache->areas */
     const char *name;                 /* w "[heap]", "[stack]", "[vdso]" or NULL */
+    uint64_t touched_start, touched_end; /* space->page_lock: all pages ever mapped lie between; empty: start > end */
+    _Atomic uint64_t fault_next;      /* a a hint: where a sequential user will fault next */
+    _Atomic uint32_t fault_cluster;   /* a a hint: pages mapped by the last fault */
 };
+/* With a backing that has a cache, start, end and backing_index change under the cache's lock as well (reverse mapping). */
 
 struct address_space {
     struct reference reference;
     struct rw_lock lock;
     struct mutex page_lock;           /* look at page-table entries, then change them; inner to the page caches' locks */
     struct paging_root root;
+    atomic_uint users;                /* a processes that run in it; nobody left: emptied */
     struct tree areas;                /* w */
+    uint64_t area_count;              /* w */
+    uint64_t gap_hint, gap_hint_bytes;/* w no gap that large lies above gap_hint and below map_top */
     uint64_t map_top;                 /* w mmap area grows down from here */
     uint64_t break_start, break_end;  /* w */
     uint64_t stack_limit_bytes;       /* w */
     uint64_t size_limit_bytes;        /* w RLIMIT_AS, UINT64_MAX: none */
     uint64_t data_limit_bytes;        /* w RLIMIT_DATA */
+    uint64_t lock_limit_bytes;        /* w RLIMIT_MEMLOCK, UINT64_MAX for those above it */
+    uint32_t lock_future;             /* w AREA_LOCKED after mlockall(MCL_FUTURE) */
     uint64_t mapped_pages;            /* w sizes of all areas */
+    uint64_t data_pages;              /* w of private writable ones */
+    uint64_t locked_pages;            /* w of locked ones */
     _Atomic uint64_t resident_pages;
     uint64_t resident_peak_pages;
     _Atomic uint64_t faults_minor, faults_major;
@@ -78,9 +89,13 @@ struct address_space {
     uint64_t code_start, code_end, data_start, data_end, stack_start, arguments_start, arguments_end, environment_start, environment_end;
 };
 
+/* With one reference and one user. */
 int address_space_create(struct address_space **space);
 void address_space_take(struct address_space *space);
 void address_space_release(struct address_space *space);
+/* One more process runs in it (CLONE_VM) / one less: the last one unmaps everything. References are separate, as threads keep the root. */
+void address_space_enter(struct address_space *space);
+void address_space_leave(struct address_space *space);
 /* Unmaps everything. */
 void address_space_clear(struct address_space *space);
 /* A copy for fork: areas duplicated, private pages shared copy-on-write. 0 or -ENOMEM. */
@@ -123,9 +138,17 @@ void area_backing_release(struct area_backing *backing);
  */
 int address_space_fault(struct address_space *space, uint64_t address, uint32_t access);
 
+/* mlockall's MCL_FUTURE for later maps, and its MCL_CURRENT; munlockall. */
+int address_space_lock_all(struct address_space *space, bool current_areas, bool future_areas);
+/* The page behind an address, referenced, brought in for reading or writing: 0 or address_space_fault()'s errors. */
+int address_space_get_page(struct address_space *space, uint64_t address, uint32_t access, struct page **page);
+/* Where a futex word lives: the cache and byte offset for shared mappings; *cache NULL for private ones. 0 or -EFAULT. */
+int address_space_shared_key(struct address_space *space, uint64_t address, struct area_backing **backing, uint64_t *offset);
+
 /* The area holding address, or the next above; NULL. Caller holds space->lock. */
 struct area *address_space_find(struct address_space *space, uint64_t address);
 struct area *area_next(const struct area *area);
+struct area *area_previous(const struct area *area);
 
 /* Access to another space's memory (ptrace, process_vm_readv, /proc/PID/mem, building a new program's stack): bytes copied or -EFAULT. */
 long address_space_read(struct address_space *space, uint64_t address, void *buffer, size_t length_bytes);

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page faults: the one place where pages enter an address space.
+ *
+ *   anonymous           zero pages, a cluster that grows while the program goes forward
+ *   private file        the cache's pages read-only (marked copy-on-write) with up to 15 neighbours; a copy on write
+ *   shared file         the cache's pages; writable only once dirty, so that the first store is seen
+ *   shared memory       the cache's pages, made on demand
+ *   special             what the backing gives
+ *
+ * Faults hold space->lock for reading, and map under page_lock after a second look at the entries: another thread may
+ * have been there first. Cached pages are mapped under their cache's lock, below its size: truncation and reclaim cannot
+ * miss a mapping. No page is allocated under page_lock (reclaim takes it). For I/O space->lock is dropped, and the fault
+ * is looked at anew afterwards. A fault costs one batched page-table update, whatever it brings in.
+ */
+#include <string.h>
+
+#include "kernel/base/error.h"
+#include "kernel/vm/address_space_internal.h"
+#include "kernel/vm/page_cache_internal.h"
+
+#define FAULT_READ_PAGES 32u
+
+/* Locks: on the faulting thread's stack. */
+struct fault {
+    struct address_space *space;
+    struct area *area;
+    uint64_t address;      /* page-aligned */
+    uint32_t access;
+    uint64_t start;        /* window: pages that come along */
+    size_t count;
+    size_t target;         /* address within the window */
+    struct page *pages[FAULT_CLUSTER];
+    struct paging_entry entries[FAULT_CLUSTER];
+};
+
+#define FAULT_RETRY 1      /* things changed: look again */
+#define FAULT_READ 2       /* the page must be read first, without locks */
+
+static bool fault_writes(const struct fault *fault)
+{
+    return fault->access & PAGING_WRITE;
+}
+
+static void fault_set_window(struct fault *fault, uint64_t start, uint64_t end)
+{
+    fault->start = maximum(start, fault->area->start);
+    fault->count = (size_t)((minimum(end, fault->area->end) - fault->start) >> PAGE_SHIFT);
+    fault->target = (size_t)((fault->address - fault->start) >> PAGE_SHIFT);
+}
+
+static void fault_release_pages(struct fault *fault)
+{
+    for (size_t i = 0; i < fault->count; i++)
+        if (fault->pages[i])
+            page_release(fault->pages[i]);
+}
+
+/*
+ * Maps fault->entries (flags 0: nothing), taking over the references of their pages. page_lock held; `replaced` entries
+ * were counted before.
+ */
+static int fault_map(struct fault *fault, size_t mapped, size_t replaced)
+{
+    struct address_space *space = fault->space;
+
+    int error = paging_map(&space->root, fault->start, fault->entries, fault->count);
+    if (error != 0)
+        return error;
+    area_touch(fault->area, fault->start, fault->start + (fault->count << PAGE_SHIFT));
+    uint64_t resident = atomic_fetch_add(&space->resident_pages, mapped - replaced) + mapped - replaced;
+    if (resident > space->resident_peak_pages)
+        space->resident_peak_pages = resident;
+    return 0;
+}
+
+/* After a failed paging_map() of fresh entries: takes back what was mapped. page_lock held. */
+static void fault_unmap(struct fault *fault, const struct paging_entry *before)
+{
+    for (size_t i = 0; i < fault->count; i++)
+        if (fault->entries[i].flags != 0 && !paging_entry_used(&before[i]))
+            paging_unmap(&fault->space->root, fault->start + (i << PAGE_SHIFT), NULL, 1);
+}
+
+/* A private page copied (or, when nobody else has it, reused) for writing. `old` is what the entry held. */
+static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
+{
+    struct address_space *space = fault->space;
+    struct page *page = page_from_pfn(old.pfn), *copy = NULL;
+    struct paging_entry now, entry = { .flags = fault->area->protection };
+    int result = FAULT_RETRY;
+
+    mutex_lock(&space->page_lock);
+    paging_query(&space->root, fault->address, &now, 1);
+    if (now.pfn.number != old.pfn.number || !paging_entry_used(&now) || (now.flags & PAGING_WRITE)) {
+        mutex_unlock(&space->page_lock);
+        return FAULT_RETRY;
+    }
+    if (page->kind == PAGE_ANONYMOUS && atomic_load(&page->reference.count) == 1) {
+        entry.pfn = old.pfn;
+        result = paging_map(&space->root, fault->address, &entry, 1);
+        mutex_unlock(&space->page_lock);
+        return result;
+    }
+    page_take(page);
+    mutex_unlock(&space->page_lock);
+
+    copy = page_allocate(0, PAGE_ANONYMOUS, 0);
+    if (!copy) {
+        page_release(page);
+        return -ENOMEM;
+    }
+    memcpy(page_address(copy), page_address(page), PAGE_SIZE);
+    entry.pfn = page_pfn(copy);
+    mutex_lock(&space->page_lock);
+    paging_query(&space->root, fault->address, &now, 1);
+    if (paging_entry_used(&now) && now.pfn.number == old.pfn.number && !(now.flags & PAGING_WRITE)) {
+        result = paging_map(&space->root, fault->address, &entry, 1);
+        if (result == 0) {
+            page_release(page); /* the mapping's reference of the old page */
+            copy = NULL;
+        }
+    }
+    mutex_unlock(&space->page_lock);
+    page_release(page);
+    if (copy)
+        page_release(copy);
+    return result;
+}
+
+/* A store to a page of a shared file that is mapped read-only as it was clean. */
+static int fault_make_dirty(struct fault *fault)
+{
+    struct page_cache *cache = fault->area->backing->cache;
+    struct paging_entry entry;
+    int result = FAULT_RETRY;
+
+    mutex_lock(&cache->lock);
+    struct page *page = page_cache_lookup(cache, area_index(fault->area, fault->address));
+    mutex_lock(&fault->space->page_lock);
+    paging_query(&fault->space->root, fault->address, &entry, 1);
+    if (page && paging_entry_used(&entry) && entry.pfn.number == page_pfn(page).number) {
+        page_cache_set_dirty(cache, page);
+        entry.flags = fault->area->protection;
+        result = paging_map(&fault->space->root, fault->address, &entry, 1);
+    }
+    mutex_unlock(&fault->space->page_lock);
+    mutex_unlock(&cache->lock);
+    return result;
+}
+
+/* The entry is there: a store to a page mapped without write, or another thread was faster. */
+static int fault_present(struct fault *fault, struct paging_entry entry)
+{
+    if (fault_writes(fault) && !(entry.flags & PAGING_WRITE)) {
+        if (area_is_private(fault->area))
+            return fault_copy_on_write(fault, entry);
+        if (fault->area->backing && fault->area->backing->cache)
+            return fault_make_dirty(fault);
+        return -EACCES;
+    }
+    if (!(entry.flags & PAGING_PRESENT)) { /* left over from PROT_NONE */
+        mutex_lock(&fault->space->page_lock);
+        paging_protect(&fault->space->root, fault->address, 1, fault->area->protection);
+        mutex_unlock(&fault->space->page_lock);
+    }
+    return 0;
+}
+
+/* How many zero pages this fault brings: 1 for jumpers in small programs, more for large ones, 16 for those going forward. */
+static size_t fault_cluster(struct fault *fault)
+{
+    struct page_statistics statistics;
+    uint64_t resident = atomic_load_explicit(&fault->space->resident_pages, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(&fault->area->fault_cluster, memory_order_relaxed);
+    size_t cluster = (size_t)minimum(maximum(resident / 128, 1ull), (uint64_t)FAULT_CLUSTER / 2);
+
+    if (atomic_load_explicit(&fault->area->fault_next, memory_order_relaxed) == fault->address)
+        cluster = minimum(maximum((size_t)last * 2, cluster), (size_t)FAULT_CLUSTER);
+    if (cluster > 1) {
+        page_statistics_get(&statistics);
+        if (statistics.free_pages < statistics.total_pages / 8)
+            cluster = 1;
+    }
+    return cluster;
+}
+
+static int fault_anonymous(struct fault *fault)
+{
+    struct paging_entry before[FAULT_CLUSTER];
+    struct address_space *space = fault->space;
+    struct area *area = fault->area;
+    size_t cluster = fault_cluster(fault), mapped = 0;
+    /* Stacks are used downwards: what comes along lies below. */
+    bool down = area->flags & AREA_GROWS_DOWN;
+    uint64_t start = down ? fault->address - minimum((uint64_t)(cluster - 1) << PAGE_SHIFT, fault->address) : fault->address;
+    uint64_t end = down ? fault->address + PAGE_SIZE : fault->address + (cluster << PAGE_SHIFT);
+    int error;
+
+    fault_set_window(fault, start, end);
+    for (size_t i = 0; i < fault->count; i++)
+        fault->pages[i] = NULL;
+    fault->pages[fault->target] = page_allocate(0, PAGE_ANONYMOUS, PAGE_ALLOCATE_ZERO);
+    if (!fault->pages[fault->target])
+        return -ENOMEM;
+    if (fault->count > 1) {
+        mutex_lock(&space->page_lock);
+        paging_query(&space->root, fault->start, before, fault->count);
+        mutex_unlock(&space->page_lock);
+        for (size_t i = 0; i < fault->count; i++)
+            if (i != fault->target && !paging_entry_used(&before[i]))
+                fault->pages[i] = page_allocate(0, PAGE_ANONYMOUS, PAGE_ALLOCATE_ZERO);
+    }
+    mutex_lock(&space->page_lock);
+    paging_query(&space->root, fault->start, before, fault->count);
+    for (size_t i = 0; i < fault->count; i++) {
+        fault->entries[i].flags = 0;
+        if (fault->pages[i] && !paging_entry_used(&before[i])) {
+            fault->entries[i] = (struct paging_entry){ page_pfn(fault->pages[i]), area->protection };
+            mapped++;
+        }
+    }
+    error = mapped > 0 ? fault_map(fault, mapped, 0) : 0;
+    if (error != 0)
+        fault_unmap(fault, before);
+    mutex_unlock(&space->page_lock);
+    for (size_t i = 0; i < fault->count; i++)
+        if (error == 0 && fault->entries[i].flags != 0)
+            fault->pages[i] = NULL;
+    fault_release_pages(fault);
+    atomic_store_explicit(&area->fault_next, down ? fault->start - PAGE_SIZE : fault->start + (fault->count << PAGE_SHIFT),
+                          memory_order_relaxed);
+    atomic_store_explicit(&area->fault_cluster, (uint32_t)fault->count, memory_order_relaxed);
+    return error;
+}
+
+/* What a cached page's entry may do before anybody stores to it. Cache locked. */
+static uint32_t fault_cached_flags(const struct fault *fault, const struct page *page)
+{
+    uint32_t protection = fault->area->protection;
+    const struct page_cache *cache = fault->area->backing->cache;
+
+    if (fault->area->flags & AREA_SHARED) {
+        if (!cache->source || page_flag_test(page, PAGE_FLAG_DIRTY) || !cache->source->write_pages)
+            return protection;
+        return (protection & ~PAGING_WRITE) | PAGING_COPY_ON_WRITE;
+    }
+    return (protection & ~PAGING_WRITE) | PAGING_COPY_ON_WRITE;
+}
+
+/*
+ * Maps the window's cached pages (referenced in fault->pages) where nothing is mapped; `copy` stands for the target when
+ * it is written privately. Takes over no reference.
+ */
+static int fault_map_cached(struct fault *fault, struct page *copy)
+{
+    struct page_cache *cache = fault->area->backing->cache;
+    struct paging_entry before[FAULT_CLUSTER];
+    uint64_t first = area_index(fault->area, fault->start);
+    size_t mapped = 0;
+    int result = FAULT_RETRY;
+
+    mutex_lock(&cache->lock);
+    uint64_t limit = page_cache_limit(cache);
+    struct page *target = fault->pages[fault->target];
+    if (target->owner == cache && target->index < limit && fault_writes(fault) && !copy)
+        page_cache_set_dirty(cache, target);
+    mutex_lock(&fault->space->page_lock);
+    paging_query(&fault->space->root, fault->start, before, fault->count);
+    for (size_t i = 0; i < fault->count; i++) {
+        struct page *page = fault->pages[i];
+        fault->entries[i].flags = 0;
+        if (!page || paging_entry_used(&before[i]) || page->owner != cache || page->index != first + i || first + i >= limit)
+            continue;
+        if (i == fault->target && copy)
+            fault->entries[i] = (struct paging_entry){ page_pfn(copy), fault->area->protection };
+        else
+            fault->entries[i] = (struct paging_entry){ page_pfn(page), fault_cached_flags(fault, page) };
+        mapped++;
+    }
+    /* An entry mapped by somebody else meanwhile: the retry looks at it. */
+    if (fault->entries[fault->target].flags != 0) {
+        for (size_t i = 0; i < fault->count; i++)
+            if (fault->entries[i].flags != 0)
+                page_take(i == fault->target && copy ? copy : fault->pages[i]);
+        result = fault_map(fault, mapped, 0);
+        if (result != 0) {
+            fault_unmap(fault, before);
+            for (size_t i = 0; i < fault->count; i++)
+                if (fault->entries[i].flags != 0)
+                    page_release(i == fault->target && copy ? copy : fault->pages[i]);
+        }
+    }
+    mutex_unlock(&fault->space->page_lock);
+    mutex_unlock(&cache->lock);
+    return result;
+}
+
+/* Shared memory: pages are made as they are touched, in clusters for those who go forward. */
+static int fault_make_pages(struct fault *fault, struct page_cache *cache)
+{
+    size_t cluster = fault_cluster(fault);
+
+    for (size_t i = fault->target; i < fault->count && i < fault->target + cluster; i++) {
+        if (fault->pages[i])
+            continue;
+        int error = page_cache_get(cache, area_index(fault->area, fault->start) + i, &fault->pages[i]);
+        if (error != 0) {
+            fault->pages[i] = NULL;
+            if (i == fault->target)
+                return error;
+            break;
+        }
+    }
+    atomic_store_explicit(&fault->area->fault_next, fault->address + (cluster << PAGE_SHIFT), memory_order_relaxed);
+    atomic_store_explicit(&fault->area->fault_cluster, (uint32_t)cluster, memory_order_relaxed);
+    return 0;
+}
+
+static int fault_cached(struct fault *fault)
+{
+    struct page_cache *cache = fault->area->backing->cache;
+    struct page *copy = NULL;
+    uint64_t window = round_down(fault->address, (uint64_t)FAULT_CLUSTER * PAGE_SIZE);
+    int error = 0;
+
+    fault_set_window(fault, window, window + FAULT_CLUSTER * PAGE_SIZE);
+    page_cache_get_present(cache, area_index(fault->area, fault->start), fault->pages, fault->count);
+    if (!fault->pages[fault->target]) {
+        if (area_index(fault->area, fault->address) >= (read_once(cache->size_bytes) + PAGE_MASK) >> PAGE_SHIFT)
+            error = -ENXIO;
+        else
+            error = cache->source ? FAULT_READ : fault_make_pages(fault, cache);
+    }
+    if (error == 0 && fault_writes(fault) && area_is_private(fault->area)) {
+        copy = page_allocate(0, PAGE_ANONYMOUS, 0);
+        if (copy)
+            memcpy(page_address(copy), page_address(fault->pages[fault->target]), PAGE_SIZE);
+        else
+            error = -ENOMEM;
+    }
+    if (error == 0)
+        error = fault_map_cached(fault, copy);
+    if (copy)
+        page_release(copy);
+    fault_release_pages(fault);
+    return error;
+}
+
+static int fault_special(struct fault *fault)
+{
+    struct area_backing *backing = fault->area->backing;
+    struct page *page;
+
+    if (fault_writes(fault) || !backing->operations->special_page)
+        return -EACCES;
+    int error = backing->operations->special_page(backing, area_index(fault->area, fault->address), &page);
+    if (error != 0)
+        return error;
+    struct paging_entry before;
+    fault_set_window(fault, fault->address, fault->address + PAGE_SIZE);
+    fault->entries[0] = (struct paging_entry){ page_pfn(page), fault->area->protection };
+    mutex_lock(&fault->space->page_lock);
+    paging_query(&fault->space->root, fault->address, &before, 1);
+    bool absent = !paging_entry_used(&before);
+    error = absent ? fault_map(fault, 1, 0) : 0;
+    mutex_unlock(&fault->space->page_lock);
+    if (!absent || error != 0)
+        page_release(page);
+    return error;
+}
+
+/* The area is known to allow the access. space->lock held for reading. */
+static int fault_serve(struct fault *fault)
+{
+    struct paging_entry entry;
+
+    mutex_lock(&fault->space->page_lock);
+    paging_query(&fault->space->root, fault->address, &entry, 1);
+    mutex_unlock(&fault->space->page_lock);
+    if (paging_entry_used(&entry))
+        return fault_present(fault, entry);
+    if (fault->area->flags & AREA_SPECIAL)
+        return fault_special(fault);
+    return fault->area->backing ? fault_cached(fault) : fault_anonymous(fault);
+}
+
+/* Moves a stack's start down to the address, if its limit and the gap to what lies below allow. */
+static int fault_grow_stack(struct address_space *space, uint64_t address)
+{
+    int error = -EFAULT;
+
+    rw_lock_write(&space->lock);
+    struct area *area = address_space_find(space, address);
+    if (!area || area->start <= address || !(area->flags & AREA_GROWS_DOWN)) {
+        error = area && area->start <= address ? 0 : -EFAULT;
+        goto out;
+    }
+    struct area *below = area_previous(area);
+    uint64_t lowest = area->end > space->stack_limit_bytes ? area->end - space->stack_limit_bytes : 0;
+    if (below && (below->protection != 0 || (below->flags & AREA_GROWS_DOWN)))
+        lowest = maximum(lowest, below->end + AREA_STACK_GAP_BYTES);
+    else if (below)
+        lowest = maximum(lowest, below->end);
+    lowest = maximum(PAGE_ROUND_UP(lowest), USER_ADDRESS_LOW);
+    if (address < lowest)
+        goto out;
+    /* Somewhat further than asked, so that going down the stack is not one write lock a page. */
+    uint64_t start = maximum(round_down(address, FAULT_CLUSTER * PAGE_SIZE), lowest);
+    uint64_t pages = (area->start - start) >> PAGE_SHIFT;
+    error = address_space_admit(space, pages, area->protection, area->flags);
+    if (error == 0)
+        area_set_bounds(area, start, area->end,
+                        area->backing_index >= pages ? area->backing_index - pages : area->backing_index);
+    else
+        error = -EFAULT; /* a stack over its limit is a segmentation fault */
+out:
+    rw_unlock_write(&space->lock);
+    return error;
+}
+
+static bool fault_allowed(const struct area *area, uint32_t access)
+{
+    if (access & PAGING_WRITE)
+        return area->protection & PAGING_WRITE;
+    if (access & PAGING_EXECUTE)
+        return area->protection & PAGING_EXECUTE;
+    return area->protection != 0;
+}
+
+/* Reads the page the fault needs, with nothing locked. */
+static int fault_read(struct area_backing *backing, uint64_t index)
+{
+    struct page *page;
+
+    page_cache_read_ahead(backing->cache, round_down(index, (uint64_t)FAULT_CLUSTER), FAULT_READ_PAGES);
+    int error = page_cache_get(backing->cache, index, &page);
+    if (error == 0)
+        page_release(page);
+    return error;
+}
+
+int address_space_fault(struct address_space *space, uint64_t address, uint32_t access)
+{
+    struct fault fault = { .space = space, .address = PAGE_ROUND_DOWN(address), .access = access };
+    bool major = false;
+    int result;
+
+    if (address >= USER_ADDRESS_HIGH)
+        return -EFAULT;
+    do {
+        rw_lock_read(&space->lock);
+        fault.area = address_space_find(space, address);
+        if (!fault.area || fault.area->start > address) {
+            bool grows = fault.area && (fault.area->flags & AREA_GROWS_DOWN);
+            rw_unlock_read(&space->lock);
+            result = grows ? fault_grow_stack(space, fault.address) : -EFAULT;
+            if (result != 0)
+                return result;
+            result = FAULT_RETRY;
+            continue;
+        }
+        result = fault_allowed(fault.area, access) ? fault_serve(&fault) : -EACCES;
+        if (result == FAULT_READ) {
+            struct area_backing *backing = fault.area->backing;
+            uint64_t index = area_index(fault.area, fault.address);
+            area_backing_take(backing);
+            rw_unlock_read(&space->lock);
+            major = true;
+            result = fault_read(backing, index);
+            area_backing_release(backing);
+            if (result == 0)
+                result = FAULT_RETRY;
+            continue;
+        }
+        rw_unlock_read(&space->lock);
+    } while (result > 0);
+    atomic_fetch_add_explicit(major ? &space->faults_major : &space->faults_minor, 1, memory_order_relaxed);
+    return result;
+}
