@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The handshake of a disk: ring-ref, event-channel and protocol from us; sectors, sector-size, info and features from the backend.
+ * Whatever it says is checked before it is believed. Source: Xen's io/blkif.h, docs/man/xen-vbd-interface.
+ */
+#include "blkfront/handshake.h"
+
+#include <string.h>
+
+#include "kernel/base/error.h"
+#include "kernel/base/format.h"
+#include "kernel/base/log.h"
+#include "xen/bus/xenbus.h"
+
+#define XVD_MAJOR 202u
+#define SD_MAJOR 8u
+#define HD_MAJOR 3u
+#define HD2_MAJOR 22u
+#define EXTENDED_FLAG (1u << 28)
+#define DISK_LIMIT 18278u /* a..zzz */
+
+#define INFO_REMOVABLE 2u
+#define INFO_READ_ONLY 4u
+
+struct offer {
+    struct blkfront_disk *disk;
+};
+
+static int offer_write(uint32_t transaction, void *data)
+{
+    const struct blkfront_disk *disk = ((struct offer *)data)->disk;
+    const char *path = disk->bus->path;
+    int error = xenstore_print(transaction, path, "ring-ref", "%u", disk->ring_reference);
+
+    if (error == 0)
+        error = xenstore_print(transaction, path, "event-channel", "%u", disk->port);
+    if (error == 0)
+        error = xenstore_print(transaction, path, "protocol", "x86_64-abi");
+    return error;
+}
+
+int blkfront_handshake_offer(struct blkfront_disk *disk)
+{
+    struct offer offer = { disk };
+    event_port_t port;
+
+    disk->backend_domain = disk->bus->backend_domain;
+    disk->ring_page = page_allocate(0, PAGE_DEVICE, PAGE_ALLOCATE_ZERO);
+    if (!disk->ring_page)
+        return -ENOMEM;
+    int error = grant_table_grant(disk->backend_domain, disk->ring_page, false, &disk->ring_reference);
+    if (error != 0)
+        goto undo_page;
+    spinlock_lock(&disk->lock);
+    blkfront_queue_init(&disk->queue, page_address(disk->ring_page));
+    spinlock_unlock(&disk->lock);
+    error = event_channel_allocate_unbound(disk->backend_domain, blkfront_event, disk, &port);
+    if (error != 0)
+        goto undo_grant;
+    spinlock_lock(&disk->lock);
+    disk->port = port;
+    spinlock_unlock(&disk->lock);
+    error = xenstore_transaction(offer_write, &offer);
+    if (error == 0)
+        return 0;
+    spinlock_lock(&disk->lock);
+    disk->port = 0;
+    spinlock_unlock(&disk->lock);
+    event_channel_close(port);
+undo_grant:
+    grant_table_end_later(disk->ring_reference, disk->ring_page);
+    disk->ring_page = NULL;
+    return error;
+undo_page:
+    page_release(disk->ring_page);
+    disk->ring_page = NULL;
+    return error;
+}
+
+void blkfront_handshake_withdraw(struct blkfront_disk *disk)
+{
+    spinlock_lock(&disk->lock);
+    event_port_t port = disk->port;
+    disk->port = 0;
+    spinlock_unlock(&disk->lock);
+    if (port == 0)
+        return;
+    event_channel_close(port);
+    blkfront_transfer_recall(disk);
+    grant_table_end_later(disk->ring_reference, disk->ring_page);
+    disk->ring_page = NULL;
+}
+
+static int handshake_refuse(const struct blkfront_disk *disk, const char *name, uint64_t value)
+{
+    log_error("%s: the backend's %s is %llu, which is not possible", disk->bus->path, name, (unsigned long long)value);
+    return -EINVAL;
+}
+
+int blkfront_handshake_read(struct blkfront_disk *disk)
+{
+    struct xenbus_device *bus = disk->bus;
+    struct block_device *device = &disk->device;
+    uint64_t sectors = xenbus_backend_number(bus, "sectors", UINT64_MAX / BLOCK_SECTOR_BYTES, 0);
+    uint64_t block = xenbus_backend_number(bus, "sector-size", UINT32_MAX, BLOCK_SECTOR_BYTES);
+    uint64_t physical = xenbus_backend_number(bus, "physical-sector-size", UINT32_MAX, block);
+    uint64_t info = xenbus_backend_number(bus, "info", UINT32_MAX, 0);
+
+    if (sectors == 0 || sectors > UINT64_MAX / BLOCK_SECTOR_BYTES / 2)
+        return handshake_refuse(disk, "sectors", sectors);
+    if (block < BLOCK_SECTOR_BYTES || block > PAGE_SIZE || (block & (block - 1)))
+        return handshake_refuse(disk, "sector-size", block);
+    atomic_store(&device->can_flush, xenbus_backend_number(bus, "feature-flush-cache", 1, 0) == 1);
+    atomic_store(&device->can_discard, xenbus_backend_number(bus, "feature-discard", 1, 0) == 1);
+    if (disk->registered) {
+        /* After a reconnect the disk must be the one it was; only its size may be new. */
+        if (device->logical_block_bytes != block)
+            return handshake_refuse(disk, "sector-size", block);
+        block_device_resized(device, sectors);
+        return 0;
+    }
+    atomic_store(&device->sector_count, sectors);
+    device->logical_block_bytes = (uint32_t)block;
+    device->physical_block_bytes = physical < block || physical > (1u << 20) ? (uint32_t)block : (uint32_t)physical;
+    device->read_only = info & INFO_READ_ONLY;
+    device->removable = info & INFO_REMOVABLE;
+    uint64_t granularity = xenbus_backend_number(bus, "discard-granularity", UINT32_MAX, block);
+    device->discard_granularity_bytes = granularity == 0 ? (uint32_t)block : (uint32_t)granularity;
+    return 0;
+}
+
+/* a, b, ... z, aa, ab, ... */
+static void name_letters(char *letters, uint32_t disk)
+{
+    char reversed[8];
+    unsigned int count = 0;
+
+    for (uint32_t rest = disk + 1; rest > 0; rest = (rest - 1) / 26)
+        reversed[count++] = (char)('a' + (rest - 1) % 26);
+    while (count > 0)
+        *letters++ = reversed[--count];
+    *letters = 0;
+}
+
+int blkfront_handshake_name(uint32_t virtual_device, char name[BLOCK_NAME_BYTES], uint32_t *number)
+{
+    uint32_t disk, partition, minor;
+    char letters[8];
+
+    if (virtual_device & EXTENDED_FLAG) {
+        disk = (virtual_device & ~EXTENDED_FLAG) >> 8;
+        partition = virtual_device & 0xff;
+    } else {
+        uint32_t major = virtual_device >> 8, shift = major == HD_MAJOR || major == HD2_MAJOR ? 6 : 4;
+        disk = (virtual_device & 0xff) >> shift;
+        partition = virtual_device & ((1u << shift) - 1);
+        if (major == HD2_MAJOR)
+            disk += 2;
+        else if (major != XVD_MAJOR && major != SD_MAJOR && major != HD_MAJOR)
+            return -EINVAL;
+    }
+    if (disk >= DISK_LIMIT)
+        return -EINVAL;
+    name_letters(letters, disk);
+    /* All under the names of xvd, as Linux does. */
+    if (partition)
+        format_string(name, BLOCK_NAME_BYTES, "xvd%s%u", letters, partition);
+    else
+        format_string(name, BLOCK_NAME_BYTES, "xvd%s", letters);
+    minor = virtual_device & EXTENDED_FLAG ? disk * 256 + partition : disk * 16 + partition;
+    *number = (minor & 0xff) | XVD_MAJOR << 8 | (minor & ~0xffu) << 12;
+    return 0;
+}
