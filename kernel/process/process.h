@@ -105,6 +105,8 @@ struct task {
     bool exiting;                           /* p */
     int exit_code;
     uint64_t timer_slack_ns;
+    int sched_policy, sched_priority;       /* p Linux's SCHED_*, kept for the program; inherited unless reset on fork */
+    bool sched_reset_on_fork;               /* p */
     /* System-call restart: what ERESTART_RESTARTBLOCK calls. */
     long (*restart)(struct task *task);
     uint64_t restart_data[5];
@@ -166,12 +168,18 @@ long process_exec(const struct path *at, const char *path, unsigned int flags, c
 void task_exit(int code) attribute_noreturn;                 /* exit: this thread */
 void process_exit_group(int wait_status) attribute_noreturn; /* exit_group, or death by signal (status encodes it) */
 
-/* wait4/waitid. which: pid > 0, 0 own group, -1 any, < -1 group. options: Linux's W*. pid, 0 (WNOHANG), or -Exxx. */
+/* wait4/waitid. which_type: Linux's P_ALL 0, P_PID 1, P_PGID 2 (which 0: the own group). options: Linux's W*, at least one of
+ * WEXITED, WUNTRACED (= WSTOPPED), WCONTINUED. pid, 0 (WNOHANG, none ready), -ECHILD, -ERESTARTSYS. */
 struct wait_result {
     int pid, uid, code, status, wait_status;
     struct process_times times;
 };
 long process_wait(int which_type, int which, unsigned int options, struct wait_result *result);
+
+/* pidfds: a file that polls readable when the process has ended; flags: FILE_NONBLOCK. And the process behind one: referenced, or
+ * NULL for any other file. */
+int process_file_create(struct process *process, unsigned int flags, struct file **file);
+struct process *process_of_file(struct file *file);
 
 /* setpgid, setsid, getpgid... pid 0: the caller. */
 long process_set_group(int pid, int group_id);
