@@ -12,6 +12,7 @@
 #include "xen/machine/console_ring.h"
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/shutdown.h"
+#include "xen/x86/direct_map_pv.h"
 #include "xen/x86/frames_pv.h"
 #include "xen/x86/trap.h"
 #include "xen/x86/trap_report.h"
@@ -25,11 +26,16 @@ void boot_start_pv(const struct start_info *start_info)
     log_set_sink(console_write_all);
     trap_report_start();
     trap_start_pv();
+    direct_map_start_pv();
+    console_find_ring();
+    cpu_place_vcpu_info();
     boot_main();
 }
 
 void boot_main(void)
 {
     log_info("Xenolith %s", XENOLITH_VERSION);
+    clock_init();
+    log_set_clock(clock_monotonic_ns);
     shutdown(SHUTDOWN_REASON_POWEROFF);
 }

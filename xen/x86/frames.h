@@ -11,7 +11,7 @@
 #define DIRECT_MAP_BASE 0xffff880000000000ull
 #endif
 #define KERNEL_MAP_BASE 0xffffc90000000000ull   /* kernel/memory/kernel_map.h's range */
-#define KERNEL_MAP_BYTES 0x0000010000000000ull
+#define KERNEL_MAP_BYTES 0x0000008000000000ull  /* one entry of the root */
 #define KERNEL_IMAGE_BASE 0xffffffff80000000ull
 
 static inline void *frames_address(pfn_t pfn)

@@ -24,9 +24,10 @@ void frames_start_pv(const uint64_t *list, uint64_t count)
     pfn_count = count;
 }
 
-void frames_direct_map_stands(const uint64_t *list)
+void frames_direct_map_stands(const uint64_t *list, uint64_t count)
 {
     pfn_to_mfn = list;
+    pfn_count = count;
     direct_map_stands = true;
 }
 

@@ -9,4 +9,4 @@
 /* The loader's list, at its address in the loader's mapping. */
 void frames_start_pv(const uint64_t *list, uint64_t count);
 /* From now on everything is reached by the direct map, the list too. */
-void frames_direct_map_stands(const uint64_t *list);
+void frames_direct_map_stands(const uint64_t *list, uint64_t count);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page-table updates gathered into one mmu_update hypercall. Xen carries them out in order, so a batch may make a page
+ * read-only first and link it as a table afterwards.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <xen/xen.h>
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/frame_number.h"
+
+#define MMU_BATCH_ENTRIES 64u
+
+/* Locks: its user's; usually on a stack. */
+struct mmu_batch {
+    uint32_t count;
+    int error;        /* the first one */
+    struct mmu_update updates[MMU_BATCH_ENTRIES];
+};
+
+static inline void mmu_batch_init(struct mmu_batch *batch)
+{
+    batch->count = 0;
+    batch->error = 0;
+}
+
+/* `command` is MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD. Sends by itself when full. */
+void mmu_batch_add(struct mmu_batch *batch, pfn_t table, unsigned int index, uint64_t value, unsigned int command);
+/* Sends the rest; 0 or the first error of all. */
+int mmu_batch_flush(struct mmu_batch *batch);
