@@ -174,7 +174,7 @@ static void magazine_empty(struct object_cache *cache, struct magazine *magazine
     spinlock_unlock(&cache->lock);
 }
 
-void *object_cache_allocate(struct object_cache *cache)
+static void *object_take(struct object_cache *cache)
 {
     void *object;
 
@@ -191,6 +191,26 @@ void *object_cache_allocate(struct object_cache *cache)
     }
     cpu_events_unmask();
     return object;
+}
+
+/* Callers may hold spinlocks or be in event context: then nothing may sleep for memory. */
+static bool may_reclaim(void)
+{
+    return !cpu_events_masked() && cpu_current()->event_context_depth == 0;
+}
+
+void *object_cache_allocate(struct object_cache *cache)
+{
+    void *object = object_take(cache);
+
+    if (likely(object != NULL) || !may_reclaim())
+        return object;
+    /* An ordinary page request reclaims. */
+    struct page *page = page_allocate(0, PAGE_KERNEL, 0);
+    if (page == NULL)
+        return NULL;
+    page_release(page);
+    return object_take(cache);
 }
 
 void object_cache_free(struct object_cache *cache, void *object)
@@ -258,9 +278,7 @@ void *memory_allocate(size_t size_bytes)
     }
     if (size_bytes > BLOCK_BYTES_LIMIT)
         return NULL;
-    /* Callers may hold spinlocks, so never with reclaim when events are masked. */
-    unsigned int flags = cpu_events_masked() || cpu_current()->event_context_depth > 0 ? PAGE_ALLOCATE_ATOMIC : 0;
-    struct page *page = page_allocate(order_for(size_bytes), PAGE_KERNEL, flags);
+    struct page *page = page_allocate(order_for(size_bytes), PAGE_KERNEL, may_reclaim() ? 0 : PAGE_ALLOCATE_ATOMIC);
     return page ? page_address(page) : NULL;
 }
 

@@ -18,6 +18,7 @@ static void batch_send(struct mmu_batch *batch)
                               DOMID_SELF);
     if (result < 0 && batch->error == 0)
         batch->error = (int)result;
+    batch->sent += batch->count;
     batch->count = 0;
 }
 

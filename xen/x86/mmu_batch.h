@@ -17,6 +17,7 @@
 /* Locks: its user's; usually on a stack. */
 struct mmu_batch {
     uint32_t count;
+    uint32_t sent;    /* updates of full batches that have gone already */
     int error;        /* the first one */
     struct mmu_update updates[MMU_BATCH_ENTRIES];
 };
@@ -24,6 +25,7 @@ struct mmu_batch {
 static inline void mmu_batch_init(struct mmu_batch *batch)
 {
     batch->count = 0;
+    batch->sent = 0;
     batch->error = 0;
 }
 

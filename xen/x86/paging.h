@@ -19,6 +19,7 @@
 #define PAGING_ACCESSED 16u   /* in answers only */
 #define PAGING_DIRTY 32u      /* in answers only */
 #define PAGING_PRESENT 64u    /* in answers only; an entry mapped with protection 0 (PROT_NONE) is not present */
+#define PAGING_MAPPED 256u    /* in answers: there is a page, present or PROT_NONE; so that flags are never 0 then */
 #define PAGING_COPY_ON_WRITE 128u /* software bit, kept with the entry; such an entry is never writable */
 
 /* User space: what programs may map. */
@@ -34,7 +35,7 @@ struct paging_entry {
 struct paging_root {
     struct spinlock lock;
     pfn_t table;            /* o the L4's frame */
-    uint64_t cpu_mask;      /* l CPUs on which it is active */
+    _Atomic uint64_t cpu_mask; /* CPUs on which it is active */
     uint64_t table_pages;   /* l pages used for tables */
 };
 
@@ -58,7 +59,7 @@ void paging_root_activate(struct paging_root *root);
 int paging_map(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count);
 /* Unmaps; old[0..count), if not NULL, receives what was there (flags 0: nothing). Flushed on all CPUs when it returns. */
 void paging_unmap(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count);
-/* Sets the protection of present entries; entries with PAGING_COPY_ON_WRITE stay without write. Flushed on return. */
+/* Sets the protection of mapped entries (0: PROT_NONE, the page stays with the entry); entries with PAGING_COPY_ON_WRITE stay without write. Flushed on return. */
 void paging_protect(struct paging_root *root, uint64_t address, size_t count, uint32_t protection);
 /* Reads entries; flags 0 where nothing is mapped. */
 void paging_query(struct paging_root *root, uint64_t address, struct paging_entry *entries, size_t count);
@@ -68,3 +69,20 @@ bool paging_test_accessed(struct paging_root *root, uint64_t address);
 /* The kernel's own upper half: maps machine frames (grants, shared info) or own pages at kernel addresses. */
 int paging_map_kernel(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection);
 void paging_unmap_kernel(uint64_t address, size_t count);
+
+/* What differs between PV and PVH; the functions above call the active table. Same rules. */
+struct paging_ops {
+    int (*root_create)(struct paging_root *root);
+    void (*root_destroy)(struct paging_root *root);
+    void (*root_activate)(struct paging_root *root);
+    int (*map)(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count);
+    void (*unmap)(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count);
+    void (*protect)(struct paging_root *root, uint64_t address, size_t count, uint32_t protection);
+    void (*query)(struct paging_root *root, uint64_t address, struct paging_entry *entries, size_t count);
+    bool (*test_accessed)(struct paging_root *root, uint64_t address);
+    int (*map_kernel)(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection);
+    void (*unmap_kernel)(uint64_t address, size_t count);
+};
+extern const struct paging_ops paging_ops_pv;
+/* Chooses the table; `root` is what the start of day runs on, whose upper half becomes everybody's. After the table allocator. */
+void paging_start(const struct paging_ops *ops, pfn_t root);

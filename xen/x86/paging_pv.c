@@ -1,0 +1,698 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page tables under PV. Xen owns the truth: tables are read through the direct map, where they are read-only, and written
+ * by batches of mmu_update; a batch and the TLB flush it needs go in one multicall.
+ *
+ *  - A new table page is filled while it is still an ordinary page, made read-only in the direct map and linked, all in
+ *    one batch: mapping pages where no L1 was yet costs two updates, however many pages they are.
+ *  - An L1 that is unmapped as a whole is unlinked by one update of its L2 and freed.
+ *  - Entries carry machine frames; reading one goes back through Xen's table.
+ *  - PROT_NONE: a not-present entry that keeps the page's number inverted, so that its address lies above all memory (Xen
+ *    accepts no other on processors with L1TF), with the accessed, dirty and copy-on-write bits in place.
+ *
+ * Locks: root->lock guards a root's lower half; paging_kernel_root's the kernel's half. Allocations inside are atomic ones.
+ */
+#include "xen/x86/paging.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <xen/xen.h>
+
+#include "kernel/base/error.h"
+#include "kernel/base/panic.h"
+#include "xen/machine/cpu_machine.h"
+#include "xen/machine/hypercall.h"
+#include "xen/x86/direct_map_pv.h"
+#include "xen/x86/frames.h"
+#include "xen/x86/mmu_batch.h"
+#include "xen/x86/page_table.h"
+#include "xen/x86/paging_internal.h"
+
+#define PROT_NONE_KEPT (PAGE_TABLE_ACCESSED | PAGE_TABLE_DIRTY | PAGE_TABLE_COPY_ON_WRITE)
+#define FLUSH_SINGLE_LIMIT 8u   /* more pages than this: flush everything */
+#define FREED_LIMIT 16u         /* L1s unlinked in one batch */
+
+/* ---- Entries ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t entry_rights(uint32_t flags)
+{
+    uint64_t rights = PAGE_TABLE_PRESENT | PAGE_TABLE_USER | PAGE_TABLE_ACCESSED;
+
+    if ((flags & PAGING_WRITE) && !(flags & PAGING_COPY_ON_WRITE))
+        rights |= PAGE_TABLE_WRITE;
+    if (!(flags & PAGING_EXECUTE))
+        rights |= PAGE_TABLE_NO_EXECUTE;
+    if (flags & PAGING_COPY_ON_WRITE)
+        rights |= PAGE_TABLE_COPY_ON_WRITE;
+    return rights;
+}
+
+static uint64_t entry_prot_none(pfn_t pfn, uint64_t kept)
+{
+    return (~(pfn.number << PAGE_SHIFT) & PAGE_TABLE_FRAME_MASK) | (kept & PROT_NONE_KEPT);
+}
+
+static uint64_t entry_encode(const struct paging_entry *entry)
+{
+    if (!(entry->flags & (PAGING_READ | PAGING_WRITE | PAGING_EXECUTE)))
+        return entry_prot_none(entry->pfn, entry->flags & PAGING_COPY_ON_WRITE ? PAGE_TABLE_COPY_ON_WRITE : 0);
+    return (frames_gfn(entry->pfn).number << PAGE_SHIFT) | entry_rights(entry->flags);
+}
+
+static struct paging_entry entry_decode(uint64_t value)
+{
+    struct paging_entry entry = { .flags = PAGING_MAPPED };
+
+    if (value == 0)
+        return (struct paging_entry){ .flags = 0 };
+    if (value & PAGE_TABLE_COPY_ON_WRITE)
+        entry.flags |= PAGING_COPY_ON_WRITE;
+    if (value & PAGE_TABLE_ACCESSED)
+        entry.flags |= PAGING_ACCESSED;
+    if (value & PAGE_TABLE_DIRTY)
+        entry.flags |= PAGING_DIRTY;
+    if (!(value & PAGE_TABLE_PRESENT)) {
+        entry.pfn.number = page_table_frame(~value);
+        return entry;
+    }
+    entry.flags |= PAGING_PRESENT | PAGING_READ;
+    if (value & PAGE_TABLE_WRITE)
+        entry.flags |= PAGING_WRITE;
+    if (!(value & PAGE_TABLE_NO_EXECUTE))
+        entry.flags |= PAGING_EXECUTE;
+    if (!frames_pfn_of_gfn((gfn_t){ page_table_frame(value) }, &entry.pfn))
+        panic("a user page-table entry names a frame that is not ours: 0x%llx", (unsigned long long)value);
+    return entry;
+}
+
+/* ---- Walking ------------------------------------------------------------------------------------------------------- */
+
+static const uint64_t *table_at(pfn_t table)
+{
+    return frames_address(table);
+}
+
+static uint64_t table_read(pfn_t table, unsigned int index)
+{
+    return read_once(table_at(table)[index]);
+}
+
+static bool table_next(pfn_t table, unsigned int index, pfn_t *next)
+{
+    uint64_t entry = table_read(table, index);
+
+    return (entry & PAGE_TABLE_PRESENT) && frames_pfn_of_gfn((gfn_t){ page_table_frame(entry) }, next);
+}
+
+/* Goes down to the table of `level` if it is there; else stops at the last one that is. Returns the level reached. */
+static unsigned int walk_to(pfn_t root, uint64_t address, unsigned int level, pfn_t *table)
+{
+    unsigned int reached = 4;
+
+    *table = root;
+    while (reached > level && table_next(*table, page_table_index(address, reached), table))
+        reached--;
+    return reached;
+}
+
+/* ---- Flushing ------------------------------------------------------------------------------------------------------ */
+
+/* What one operation changes: the batch, and the pages whose old translations must go. */
+struct change {
+    struct mmu_batch batch;
+    uint32_t flush_count;                       /* pages to flush; beyond the limit only the count */
+    uint64_t flush_addresses[FLUSH_SINGLE_LIMIT];
+};
+
+static void change_init(struct change *change)
+{
+    mmu_batch_init(&change->batch);
+    change->flush_count = 0;
+}
+
+static void change_flush(struct change *change, uint64_t address)
+{
+    if (change->flush_count < FLUSH_SINGLE_LIMIT)
+        change->flush_addresses[change->flush_count] = address;
+    change->flush_count++;
+}
+
+static void change_flush_all(struct change *change)
+{
+    change->flush_count = FLUSH_SINGLE_LIMIT + 1;
+}
+
+/* Fills the flush operations for the CPUs of the mask; returns how many. */
+static unsigned int flush_prepare(const struct change *change, struct mmuext_op *operations, uint64_t *mask)
+{
+    bool local = *mask == 1ull << cpu_current()->number;
+    bool single = change->flush_count <= FLUSH_SINGLE_LIMIT;
+    unsigned int count = single ? change->flush_count : 1;
+
+    for (unsigned int i = 0; i < count; i++) {
+        if (single)
+            operations[i].cmd = local ? MMUEXT_INVLPG_LOCAL : MMUEXT_INVLPG_MULTI;
+        else
+            operations[i].cmd = local ? MMUEXT_TLB_FLUSH_LOCAL : MMUEXT_TLB_FLUSH_MULTI;
+        operations[i].arg1.linear_addr = single ? change->flush_addresses[i] : 0;
+        if (!local)
+            set_xen_guest_handle(operations[i].arg2.vcpumask, (void *)mask);
+    }
+    return count;
+}
+
+/* One page of the active root: Xen has a hypercall that writes and flushes at once. */
+static bool change_commit_single(struct change *change, uint64_t mask)
+{
+    if (change->batch.count != 1 || change->batch.sent != 0 || change->flush_count != 1 ||
+        mask != 1ull << cpu_current()->number || (change->batch.updates[0].ptr & 7) != MMU_NORMAL_PT_UPDATE)
+        return false;
+    change->batch.count = 0;
+    long result = hypercall_3(__HYPERVISOR_update_va_mapping, change->flush_addresses[0], change->batch.updates[0].val,
+                              UVMF_INVLPG | UVMF_LOCAL);
+    if (result != 0)
+        panic("Xen refuses the page-table entry for 0x%llx: error %ld", (unsigned long long)change->flush_addresses[0],
+              result);
+    return true;
+}
+
+/* Events masked. Refusals by Xen mean that our tables are broken. */
+static void change_commit(struct change *change, uint64_t mask)
+{
+    struct mmuext_op operations[FLUSH_SINGLE_LIMIT];
+    unsigned int done = 0;
+
+    if (change->batch.count == 0 && change->batch.error == 0 && change->flush_count == 0)
+        return;
+    if (change->batch.error == 0 && change_commit_single(change, mask)) {
+        change->flush_count = 0;
+        return;
+    }
+    if (change->batch.count != 0)
+        hypercall_queue(__HYPERVISOR_mmu_update, (uint64_t)change->batch.updates, change->batch.count, (uint64_t)&done,
+                        DOMID_SELF);
+    if (change->flush_count != 0 && mask != 0) {
+        unsigned int count = flush_prepare(change, operations, &mask);
+        hypercall_queue(__HYPERVISOR_mmuext_op, (uint64_t)operations, count, 0, DOMID_SELF);
+    }
+    int error = hypercall_queue_flush();
+    if (error != 0 || change->batch.error != 0)
+        panic("Xen refuses page-table updates: error %d", error != 0 ? error : change->batch.error);
+    change->batch.count = 0;
+    change->batch.sent = 0;
+    change->flush_count = 0;
+}
+
+static void change_add(struct change *change, pfn_t table, unsigned int index, uint64_t value)
+{
+    mmu_batch_add(&change->batch, table, index, value, MMU_NORMAL_PT_UPDATE);
+}
+
+/* ---- Making and freeing tables ------------------------------------------------------------------------------------- */
+
+static uint64_t link_to(pfn_t table)
+{
+    return (frames_gfn(table).number << PAGE_SHIFT) | PAGE_TABLE_LINK;
+}
+
+static void table_free(pfn_t table)
+{
+    paging_tables->free(table);
+}
+
+/* Takes pages for the tables below `level`, level - 1 first. */
+static int chain_allocate(pfn_t *tables, unsigned int level)
+{
+    for (unsigned int i = level - 1; i >= 1; i--) {
+        int error = paging_tables->allocate(&tables[i]);
+        if (error == 0)
+            continue;
+        while (++i < level)
+            table_free(tables[i]);
+        return error;
+    }
+    return 0;
+}
+
+/*
+ * Hangs new tables for `address`, down to an L1 that holds `count` values from its entry for the address on, below
+ * `table` of `level`. 0 or -ENOMEM. Root's lock held.
+ */
+static int chain_build(struct paging_root *root, struct change *change, pfn_t table, unsigned int level, uint64_t address,
+                       const uint64_t *values, size_t count)
+{
+    pfn_t tables[4];
+
+    int error = chain_allocate(tables, level);
+    if (error != 0)
+        return error;
+    __builtin_memcpy((uint64_t *)frames_address(tables[1]) + page_table_index(address, 1), values,
+                     count * sizeof(*values));
+    for (unsigned int i = 2; i < level; i++)
+        ((uint64_t *)frames_address(tables[i]))[page_table_index(address, i)] = link_to(tables[i - 1]);
+    for (unsigned int i = 1; i < level; i++)
+        direct_map_set_writable(&change->batch, tables[i], false);
+    change_add(change, table, page_table_index(address, level), link_to(tables[level - 1]));
+    root->table_pages += level - 1;
+    return 0;
+}
+
+/* Writes values (0: skip) into the L1 for `address`, making it if need be. They do not cross its end. Root's lock held. */
+static int l1_write(struct paging_root *root, struct change *change, uint64_t address, const uint64_t *values, size_t count)
+{
+    unsigned int first = page_table_index(address, 1);
+    pfn_t table;
+
+    unsigned int level = walk_to(root->table, address, 1, &table);
+    if (level > 1) {
+        int error = chain_build(root, change, table, level, address, values, count);
+        /* The next run may need the same tables. */
+        if (error == 0)
+            change_commit(change, root->cpu_mask);
+        return error;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] == 0)
+            continue;
+        uint64_t old = table_read(table, first + (unsigned int)i);
+        if (old & PAGE_TABLE_PRESENT)
+            change_flush(change, address + i * PAGE_SIZE);
+        change_add(change, table, first + (unsigned int)i, values[i]);
+    }
+    return 0;
+}
+
+static size_t run_in_l1(uint64_t address, size_t count)
+{
+    return minimum(count, (size_t)(PAGE_TABLE_ENTRIES - page_table_index(address, 1)));
+}
+
+/* ---- User space ---------------------------------------------------------------------------------------------------- */
+
+#define MAP_RUN 64u
+
+static int map_pv(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count)
+{
+    struct change change;
+    uint64_t values[MAP_RUN];
+    int error = 0;
+
+    change_init(&change);
+    spinlock_lock(&root->lock);
+    while (count != 0 && error == 0) {
+        size_t run = minimum(run_in_l1(address, count), (size_t)MAP_RUN);
+        bool any = false;
+        for (size_t i = 0; i < run; i++) {
+            values[i] = entries[i].flags != 0 ? entry_encode(&entries[i]) : 0;
+            any |= values[i] != 0;
+        }
+        if (any)
+            error = l1_write(root, &change, address, values, run);
+        address += run * PAGE_SIZE;
+        entries += run;
+        count -= run;
+    }
+    change_commit(&change, root->cpu_mask);
+    spinlock_unlock(&root->lock);
+    return error;
+}
+
+/*
+ * Another CPU may be using the entries, and set a dirty bit between our look at it and our write: takes the right to
+ * write away first, with a flush. Root's lock held.
+ */
+static void dirty_settle(struct paging_root *root, pfn_t table, uint64_t address, size_t count)
+{
+    unsigned int first = page_table_index(address, 1);
+    struct change change;
+
+    if ((root->cpu_mask & ~(1ull << cpu_current()->number)) == 0)
+        return;
+    change_init(&change);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t old = table_read(table, first + (unsigned int)i);
+        if ((old & (PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY)) != (PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE))
+            continue;
+        mmu_batch_add(&change.batch, table, first + (unsigned int)i, old & ~PAGE_TABLE_WRITE, MMU_PT_UPDATE_PRESERVE_AD);
+        change_flush(&change, address + i * PAGE_SIZE);
+    }
+    change_commit(&change, root->cpu_mask);
+}
+
+/* Adds what empties one L1's run; the L1 itself goes, if the run is all of it, into freed[]. Root's lock held. */
+static void l1_unmap(struct paging_root *root, struct change *change, uint64_t address, struct paging_entry *old,
+                     size_t count, pfn_t *freed, size_t *freed_count)
+{
+    unsigned int first = page_table_index(address, 1);
+    pfn_t upper, table;
+
+    bool there = walk_to(root->table, address, 2, &upper) == 2 && table_next(upper, page_table_index(address, 2), &table);
+    if (there)
+        dirty_settle(root, table, address, count);
+    bool whole = there && count == PAGE_TABLE_ENTRIES;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value = there ? table_read(table, first + (unsigned int)i) : 0;
+        if (old)
+            old[i] = entry_decode(value);
+        if (value != 0 && !whole)
+            change_add(change, table, first + (unsigned int)i, 0);
+        if (value & PAGE_TABLE_PRESENT)
+            change_flush(change, address + i * PAGE_SIZE);
+    }
+    if (!whole)
+        return;
+    change_add(change, upper, page_table_index(address, 2), 0);
+    change_flush_all(change);
+    freed[(*freed_count)++] = table;
+    root->table_pages--;
+}
+
+/* After the commit that unlinked them: back to ordinary pages. */
+static void tables_release(struct change *change, const pfn_t *freed, size_t count)
+{
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        direct_map_set_writable(&change->batch, freed[i], true);
+    change_commit(change, 0);
+    for (size_t i = 0; i < count; i++)
+        table_free(freed[i]);
+}
+
+static void unmap_pv(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count)
+{
+    pfn_t freed[FREED_LIMIT];
+    struct change change;
+
+    change_init(&change);
+    while (count != 0) {
+        size_t freed_count = 0;
+        spinlock_lock(&root->lock);
+        /* A few L1s at a time, so that events are not held off for long. */
+        for (unsigned int i = 0; i < FREED_LIMIT && count != 0; i++) {
+            size_t run = run_in_l1(address, count);
+            l1_unmap(root, &change, address, old, run, freed, &freed_count);
+            address += run * PAGE_SIZE;
+            old = old ? old + run : NULL;
+            count -= run;
+        }
+        change_commit(&change, root->cpu_mask);
+        tables_release(&change, freed, freed_count);
+        spinlock_unlock(&root->lock);
+    }
+}
+
+static void protect_entry(struct change *change, pfn_t table, unsigned int index, uint64_t address, uint32_t protection)
+{
+    uint64_t old = table_read(table, index);
+
+    if (old == 0)
+        return;
+    struct paging_entry entry = entry_decode(old);
+    entry.flags = (entry.flags & PAGING_COPY_ON_WRITE) | protection;
+    uint64_t value = protection != 0 ? entry_encode(&entry) | (old & PROT_NONE_KEPT) : entry_prot_none(entry.pfn, old);
+    /* Xen's own bits are left out of the comparison. */
+    uint64_t ours = PAGE_TABLE_FRAME_MASK | PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE | PAGE_TABLE_NO_EXECUTE |
+                    PAGE_TABLE_COPY_ON_WRITE;
+    if (((value ^ old) & ours) == 0)
+        return;
+    bool both_present = (old & PAGE_TABLE_PRESENT) && (value & PAGE_TABLE_PRESENT);
+    mmu_batch_add(&change->batch, table, index, value, both_present ? MMU_PT_UPDATE_PRESERVE_AD : MMU_NORMAL_PT_UPDATE);
+    if (old & PAGE_TABLE_PRESENT)
+        change_flush(change, address);
+}
+
+static void protect_pv(struct paging_root *root, uint64_t address, size_t count, uint32_t protection)
+{
+    struct change change;
+    pfn_t table;
+
+    change_init(&change);
+    while (count != 0) {
+        size_t run = run_in_l1(address, count);
+        spinlock_lock(&root->lock);
+        if (walk_to(root->table, address, 1, &table) == 1) {
+            if (protection == 0)
+                dirty_settle(root, table, address, run);
+            for (size_t i = 0; i < run; i++)
+                protect_entry(&change, table, page_table_index(address, 1) + (unsigned int)i, address + i * PAGE_SIZE,
+                              protection);
+            change_commit(&change, root->cpu_mask);
+        }
+        spinlock_unlock(&root->lock);
+        address += run * PAGE_SIZE;
+        count -= run;
+    }
+}
+
+static void query_pv(struct paging_root *root, uint64_t address, struct paging_entry *entries, size_t count)
+{
+    pfn_t table;
+
+    while (count != 0) {
+        size_t run = run_in_l1(address, count);
+        spinlock_lock(&root->lock);
+        bool there = walk_to(root->table, address, 1, &table) == 1;
+        for (size_t i = 0; i < run; i++)
+            entries[i] = entry_decode(there ? table_read(table, page_table_index(address, 1) + (unsigned int)i) : 0);
+        spinlock_unlock(&root->lock);
+        address += run * PAGE_SIZE;
+        entries += run;
+        count -= run;
+    }
+}
+
+static bool test_accessed_pv(struct paging_root *root, uint64_t address)
+{
+    unsigned int index = page_table_index(address, 1);
+    struct change change;
+    bool accessed = false;
+    pfn_t table;
+
+    change_init(&change);
+    spinlock_lock(&root->lock);
+    if (walk_to(root->table, address, 1, &table) == 1) {
+        uint64_t old = table_read(table, index);
+        accessed = (old & PAGE_TABLE_PRESENT) && (old & PAGE_TABLE_ACCESSED);
+        /* A dirty bit set meanwhile by another CPU would be lost: such pages keep their accessed bit once more. */
+        bool settled = (old & (PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY)) != PAGE_TABLE_WRITE ||
+                       (root->cpu_mask & ~(1ull << cpu_current()->number)) == 0;
+        if (accessed && settled)
+            change_add(&change, table, index, old & ~PAGE_TABLE_ACCESSED);
+        change_commit(&change, 0);
+    }
+    spinlock_unlock(&root->lock);
+    return accessed;
+}
+
+/* ---- Roots --------------------------------------------------------------------------------------------------------- */
+
+static int root_op(unsigned int command, pfn_t table)
+{
+    struct mmuext_op operation = { .cmd = command, .arg1.mfn = frames_gfn(table).number };
+
+    return (int)hypercall_4(__HYPERVISOR_mmuext_op, (uint64_t)&operation, 1, 0, DOMID_SELF);
+}
+
+/* The kernel's entries of the root never change once kernel mappings have their L3. 0 or -ENOMEM. */
+static int kernel_l3_make(struct change *change)
+{
+    unsigned int index = page_table_index(KERNEL_MAP_BASE, 4);
+    pfn_t table;
+
+    if (table_next(paging_kernel_root.table, index, &table))
+        return 0;
+    int error = paging_tables->allocate(&table);
+    if (error != 0)
+        return error;
+    direct_map_set_writable(&change->batch, table, false);
+    change_add(change, paging_kernel_root.table, index, link_to(table));
+    change_commit(change, 0);
+    return 0;
+}
+
+static int root_create_pv(struct paging_root *root)
+{
+    struct change change;
+    pfn_t table;
+
+    spinlock_init(&root->lock, "page tables", PAGING_LOCK_RANK + 1);
+    root->cpu_mask = 0;
+    root->table_pages = 1;
+    int error = paging_tables->allocate(&table);
+    if (error != 0)
+        return error;
+    change_init(&change);
+    spinlock_lock(&paging_kernel_root.lock);
+    error = kernel_l3_make(&change);
+    if (error == 0) {
+        uint64_t *entries = frames_address(table);
+        const uint64_t bases[] = { DIRECT_MAP_BASE, KERNEL_MAP_BASE, KERNEL_IMAGE_BASE };
+        for (size_t i = 0; i < array_count(bases); i++) {
+            unsigned int index = page_table_index(bases[i], 4);
+            entries[index] = table_read(paging_kernel_root.table, index);
+        }
+        direct_map_set_writable(&change.batch, table, false);
+        change_commit(&change, 0);
+        error = root_op(MMUEXT_PIN_L4_TABLE, table);
+        if (error != 0)
+            panic("Xen refuses a new page-table root: error %d", error);
+    }
+    spinlock_unlock(&paging_kernel_root.lock);
+    if (error != 0)
+        table_free(table);
+    else
+        root->table = table;
+    return error;
+}
+
+/* Tables of a dead root on their way back, some at a time. */
+struct reaper {
+    struct change change;
+    size_t count;
+    pfn_t tables[32];
+};
+
+static void reaper_flush(struct reaper *reaper)
+{
+    change_commit(&reaper->change, 0);
+    while (reaper->count != 0)
+        table_free(reaper->tables[--reaper->count]);
+}
+
+static void reaper_add(struct reaper *reaper, pfn_t table)
+{
+    if (reaper->count == array_count(reaper->tables))
+        reaper_flush(reaper);
+    direct_map_set_writable(&reaper->change.batch, table, true);
+    reaper->tables[reaper->count++] = table;
+}
+
+/* The tables below `table`, each after those below it: entries are read before their page goes. */
+static void subtree_reap(struct reaper *reaper, pfn_t table, unsigned int level, unsigned int entry_count)
+{
+    pfn_t next;
+
+    for (unsigned int i = 0; i < entry_count; i++) {
+        if (!table_next(table, i, &next))
+            continue;
+        if (level > 2)
+            subtree_reap(reaper, next, level - 1, PAGE_TABLE_ENTRIES);
+        reaper_add(reaper, next);
+    }
+}
+
+static void root_destroy_pv(struct paging_root *root)
+{
+    struct reaper reaper = { .count = 0 };
+
+    assert(root->cpu_mask == 0);
+    change_init(&reaper.change);
+    /* Unpinned and unused, the whole tree stops being tables. */
+    if (root_op(MMUEXT_UNPIN_TABLE, root->table) != 0)
+        panic("Xen refuses to let a page-table root go");
+    cpu_events_mask();
+    subtree_reap(&reaper, root->table, 4, PAGE_TABLE_ENTRIES / 2);
+    reaper_add(&reaper, root->table);
+    reaper_flush(&reaper);
+    cpu_events_unmask();
+}
+
+static void root_activate_pv(struct paging_root *root)
+{
+    struct cpu_machine *machine = cpu_machine_current();
+    struct paging_root *before = machine->active_root;
+    uint64_t bit = 1ull << machine->cpu.number;
+
+    if (before == root)
+        return;
+    atomic_fetch_or(&root->cpu_mask, bit);
+    /* One L4 for kernel and user mode: see facts on shared L4 in ARCHITECTURE.md. */
+    struct mmuext_op operations[] = {
+        { .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = frames_gfn(root->table).number },
+        { .cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = frames_gfn(root->table).number },
+    };
+    if (hypercall_4(__HYPERVISOR_mmuext_op, (uint64_t)operations, array_count(operations), 0, DOMID_SELF) != 0)
+        panic("Xen refuses to switch page tables");
+    machine->active_root = root;
+    if (before)
+        atomic_fetch_and(&before->cpu_mask, ~bit);
+}
+
+/* ---- The kernel's half --------------------------------------------------------------------------------------------- */
+
+static uint64_t kernel_rights(uint32_t protection)
+{
+    uint64_t rights = PAGE_TABLE_PRESENT | PAGE_TABLE_USER | PAGE_TABLE_ACCESSED | PAGE_TABLE_NO_EXECUTE;
+
+    return protection & PAGING_WRITE ? rights | PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY : rights;
+}
+
+static void unmap_kernel_pv(uint64_t address, size_t count)
+{
+    struct paging_root *root = &paging_kernel_root;
+    uint64_t everybody = ~0ull >> (64 - cpu_online_count());
+    struct change change;
+    pfn_t table;
+
+    change_init(&change);
+    spinlock_lock(&root->lock);
+    while (count != 0) {
+        size_t run = run_in_l1(address, count);
+        bool there = walk_to(root->table, address, 1, &table) == 1;
+        for (size_t i = 0; there && i < run; i++) {
+            unsigned int index = page_table_index(address, 1) + (unsigned int)i;
+            if (table_read(table, index) == 0)
+                continue;
+            change_add(&change, table, index, 0);
+            change_flush(&change, address + i * PAGE_SIZE);
+        }
+        address += run * PAGE_SIZE;
+        count -= run;
+    }
+    change_commit(&change, everybody);
+    spinlock_unlock(&root->lock);
+}
+
+static int map_kernel_pv(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection)
+{
+    struct paging_root *root = &paging_kernel_root;
+    uint64_t values[MAP_RUN];
+    uint64_t start = address;
+    struct change change;
+    int error = 0;
+
+    change_init(&change);
+    spinlock_lock(&root->lock);
+    error = kernel_l3_make(&change);
+    while (count != 0 && error == 0) {
+        size_t run = minimum(run_in_l1(address, count), (size_t)MAP_RUN);
+        for (size_t i = 0; i < run; i++)
+            values[i] = (frames[i].number << PAGE_SHIFT) | kernel_rights(protection);
+        error = l1_write(root, &change, address, values, run);
+        if (error == 0) {
+            address += run * PAGE_SIZE;
+            frames += run;
+            count -= run;
+        }
+    }
+    change_commit(&change, 0);
+    spinlock_unlock(&root->lock);
+    if (error != 0)
+        unmap_kernel_pv(start, (address - start) >> PAGE_SHIFT);
+    return error;
+}
+
+const struct paging_ops paging_ops_pv = {
+    .root_create = root_create_pv,
+    .root_destroy = root_destroy_pv,
+    .root_activate = root_activate_pv,
+    .map = map_pv,
+    .unmap = unmap_pv,
+    .protect = protect_pv,
+    .query = query_pv,
+    .test_accessed = test_accessed_pv,
+    .map_kernel = map_kernel_pv,
+    .unmap_kernel = unmap_kernel_pv,
+};
