@@ -22,6 +22,7 @@
 #include "xen/machine/shared_info.h"
 #include "xen/machine/vdso_page.h"
 #include "xen/x86/frames.h"
+#include "xen/x86/paging.h"
 
 struct cpu_machine cpu_boot_block attribute_aligned(64);
 
@@ -109,11 +110,12 @@ void cpu_wait_for_event(void)
     compiler_barrier();
 }
 
-/* The kick's work is done by the entry itself: whoever leaves the kernel looks at the reschedule flag. */
+/* The kick's other work is done by the entry itself: whoever leaves the kernel looks at the reschedule flag. */
 static void kick_receive(event_port_t port, void *data)
 {
     (void)port;
     (void)data;
+    paging_leave_dying();
 }
 
 void cpu_kick(unsigned int number)

@@ -24,7 +24,9 @@ struct cpu_machine {
     uint64_t hypercall_counts[CPU_HYPERCALL_COUNTS];   /* hypercall_gate.S counts here */
     struct vcpu_info *vcpu_info;                       /* Xen writes it too */
     uint64_t upcalls;                                  /* event upcalls taken so far */
-    struct paging_root *active_root;
+    struct paging_root *active_root;                   /* NULL: the start of day's */
+    uint64_t fs_base;                                  /* what is loaded; see context.c */
+    uint64_t user_gs_base;
     uint16_t held_ranks[8];                            /* debug builds: ranks of the spinlocks held */
     uint32_t held_count;
     uint32_t queue_count;

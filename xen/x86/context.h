@@ -42,6 +42,8 @@ void context_extended_load(struct context *context);
 void context_set_fs_base(struct context *context, uint64_t base);
 void context_set_gs_base(struct context *context, uint64_t base);
 
+uint64_t context_get_fs_base(const struct context *context);
+
 /* The user frame at the top of the thread's kernel stack. */
 struct trap_frame *context_user_frame(const struct context *context);
 

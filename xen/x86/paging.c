@@ -5,7 +5,9 @@
  */
 #include "xen/x86/paging.h"
 
+#include "kernel/base/bits.h"
 #include "kernel/base/panic.h"
+#include "xen/machine/cpu_machine.h"
 #include "xen/x86/paging_internal.h"
 
 const struct paging_table_allocator *paging_tables;
@@ -37,7 +39,22 @@ int paging_root_create(struct paging_root *root)
 
 void paging_root_destroy(struct paging_root *root)
 {
+    atomic_store(&root->dying, true);
+    cpu_events_mask();
+    paging_leave_dying();
+    cpu_events_unmask();
+    for (uint64_t mask; (mask = atomic_load(&root->cpu_mask)) != 0; cpu_relax())
+        for (; mask != 0; mask &= mask - 1)
+            cpu_kick(bits_lowest(mask));
     ops->root_destroy(root);
+}
+
+void paging_leave_dying(void)
+{
+    struct paging_root *active = cpu_machine_current()->active_root;
+
+    if (active && atomic_load(&active->dying))
+        ops->root_activate(&paging_kernel_root);
 }
 
 void paging_root_activate(struct paging_root *root)

@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "kernel/base/compiler.h"
 #include "kernel/base/frame_number.h"
 #include "xen/machine/spinlock.h"
@@ -37,6 +39,7 @@ struct paging_root {
     pfn_t table;            /* o the L4's frame */
     _Atomic uint64_t cpu_mask; /* CPUs on which it is active */
     uint64_t table_pages;   /* l pages used for tables */
+    atomic_bool dying;      /* a CPU that still has it active leaves it at its next kick */
 };
 
 /* A page for a table, zeroed, or -ENOMEM; and its way back. Any context; must not sleep. Registered by kernel/memory. */
@@ -47,7 +50,7 @@ struct paging_table_allocator {
 void paging_set_table_allocator(const struct paging_table_allocator *allocator);
 
 int paging_root_create(struct paging_root *root);
-/* All user pages must have been unmapped; frees the tables. Must not be active anywhere. */
+/* All user pages must have been unmapped; frees the tables. No thread may have it any more (a CPU may: kernel threads run on whatever is there). */
 void paging_root_destroy(struct paging_root *root);
 /* Makes it this CPU's; events masked. */
 void paging_root_activate(struct paging_root *root);
@@ -69,6 +72,9 @@ bool paging_test_accessed(struct paging_root *root, uint64_t address);
 /* The kernel's own upper half: maps machine frames (grants, shared info) or own pages at kernel addresses. */
 int paging_map_kernel(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection);
 void paging_unmap_kernel(uint64_t address, size_t count);
+
+/* Event context, on a kicked CPU: goes over to the kernel's root if the active one is dying. */
+void paging_leave_dying(void);
 
 /* What differs between PV and PVH; the functions above call the active table. Same rules. */
 struct paging_ops {

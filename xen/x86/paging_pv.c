@@ -518,7 +518,8 @@ static int root_create_pv(struct paging_root *root)
     pfn_t table;
 
     spinlock_init(&root->lock, "page tables", PAGING_LOCK_RANK + 1);
-    root->cpu_mask = 0;
+    atomic_init(&root->cpu_mask, 0);
+    atomic_init(&root->dying, false);
     root->table_pages = 1;
     int error = paging_tables->allocate(&table);
     if (error != 0)
