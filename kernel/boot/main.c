@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of contents: what the kernel starts, in order. Each room adds its line here.
+ * The table of contents: what the kernel starts, in order. Each room has its line here, and nothing else.
+ *
+ *   boot_start_pv()   what differs between PV and PVH, on the loader's page tables: until the direct map stands
+ *   boot_main()       what needs no thread: memory, events, clock, scheduler; then this becomes CPU 0's idle thread
+ *   boot_thread()     the rest, in a thread that may sleep: bus, drivers, file systems, network, first program
  */
 #include "kernel/boot/main.h"
 
+#include "kernel/base/error.h"
+#include "kernel/base/format.h"
 #include "kernel/base/log.h"
+#include "kernel/base/panic.h"
+#include "kernel/boot/command_line.h"
+#include "kernel/boot/first_program.h"
+#include "kernel/memory/object_cache_start.h"
+#include "kernel/memory/page.h"
+#include "kernel/memory/page_start.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/timer.h"
 #include "xen/machine/boot_info.h"
 #include "xen/machine/boot_info_pv.h"
 #include "xen/machine/clock.h"
@@ -14,14 +28,22 @@
 #include "xen/machine/shutdown.h"
 #include "xen/x86/direct_map_pv.h"
 #include "xen/x86/frames_pv.h"
+#include "xen/x86/paging.h"
+#include "xen/x86/processor.h"
 #include "xen/x86/trap.h"
 #include "xen/x86/trap_report.h"
+
+static void must(const char *what, int error)
+{
+    if (error != 0)
+        panic("boot: %s: error %d", what, error);
+}
 
 void boot_start_pv(const struct start_info *start_info)
 {
     boot_info_read_pv(start_info);
     cpu_block_init(&cpu_boot_block, 0);
-    frames_start_pv((const uint64_t *)start_info->mfn_list, start_info->nr_pages);
+    frames_start_pv((const uint64_t *)boot_start_info.mfn_list, boot_start_info.nr_pages);
     console_find_ring();
     log_set_sink(console_write_all);
     trap_report_start();
@@ -29,13 +51,54 @@ void boot_start_pv(const struct start_info *start_info)
     direct_map_start_pv();
     console_find_ring();
     cpu_place_vcpu_info();
+    page_start();
+    paging_start(&paging_ops_pv, direct_map_root());
     boot_main();
+}
+
+static void level_set(void)
+{
+    const char *text = command_line_value("loglevel");
+    uint64_t level;
+
+    if (text && parse_unsigned(text, __builtin_strlen(text), 10, &level) == 0 && level <= LOG_DEBUG)
+        log_set_level((enum log_level)level);
+}
+
+static void memory_report(void)
+{
+    struct page_statistics statistics;
+
+    page_statistics_get(&statistics);
+    log_debug("memory: %llu KiB, %llu KiB free", (unsigned long long)statistics.total_pages * 4,
+              (unsigned long long)statistics.free_pages * 4);
+}
+
+static void boot_thread(void *argument)
+{
+    (void)argument;
+    must("deferred work", deferred_work_start());
+    memory_report();
+    first_program_run();
+    shutdown(SHUTDOWN_REASON_POWEROFF);
 }
 
 void boot_main(void)
 {
-    log_info("Xenolith %s", XENOLITH_VERSION);
+    struct thread *thread;
+
     clock_init();
+    log_info("Xenolith %s", XENOLITH_VERSION);
     log_set_clock(clock_monotonic_ns);
-    shutdown(SHUTDOWN_REASON_POWEROFF);
+    command_line_parse(boot_info.command_line);
+    level_set();
+    object_cache_start();
+    processor_start_cpu();
+    must("console", console_connect());
+    must("clock", clock_start_cpu());
+    must("scheduler", scheduler_init());
+    must("first thread", thread_create(&thread, "boot", boot_thread, NULL));
+    thread_start(thread);
+    thread_release(thread);
+    scheduler_start();
 }
