@@ -9,6 +9,8 @@
 
 #include "tools/base/report.h"
 #include "tools/lab/lab_command.h"
+#include "tools/run/guest_list.h"
+#include "tools/run/run_command.h"
 
 struct subcommand {
     const char *name;
@@ -17,6 +19,11 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+    {"run", run_command, "a program in a guest of its own, as if it ran here"},
+    {"build", build_command, "the image and configuration of such a guest"},
+    {"ps", ps_command, "the guests that are there"},
+    {"logs", logs_command, "what a guest said"},
+    {"stop", stop_command, "the end of guests"},
     {"lab", lab_command, "a real Xen on this machine, in QEMU: up, down, status, exec, boot"},
 };
 

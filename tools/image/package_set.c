@@ -33,13 +33,13 @@ static bool lists_present(const char *directory)
 }
 
 /* apt-get with our own state; more arguments are added by the caller. */
-static void apt_command(struct text_list *command, const char *lists)
+static void apt_command(struct text_list *command, const char *lists, const char *archives)
 {
     char *cache = path_cache("apt");
 
     text_list_add(command, "apt-get");
     text_list_format(command, "-oDir::Cache=%s", cache);
-    text_list_format(command, "-oDir::Cache::archives=%s/archives", cache);
+    text_list_format(command, "-oDir::Cache::archives=%s/%s", cache, archives);
     text_list_add(command, "-oDir::Cache::pkgcache=pkgcache.bin");
     text_list_add(command, "-oDir::Cache::srcpkgcache=");
     text_list_add(command, "-oDir::State::status=/dev/null");
@@ -67,7 +67,7 @@ static char *lists_choose(void)
     char *partial = text_join("%s/partial", lists);
     directory_make(partial);
     free(partial);
-    apt_command(&command, lists);
+    apt_command(&command, lists, "archives");
     text_list_add(&command, "update");
     struct process_request request = {.arguments = (const char *const *)command.items};
     int error = process_run_quietly(&request, "fetching the package lists");
@@ -85,7 +85,7 @@ static void resolution_key(const char *const *names, const char *lists, char key
     struct stat status = {0};
 
     digest_start(&digest);
-    digest_add_string(&digest, "resolution 1");
+    digest_add_string(&digest, "resolution 2");
     for (size_t i = 0; names[i] != NULL; i++)
         digest_add_string(&digest, names[i]);
     digest_add_string(&digest, lists);
@@ -117,12 +117,13 @@ static int resolve_by_apt(const char *const *names, const char *lists, struct te
     struct text_list command = {0};
     struct text answer = {0};
 
-    char *partial = path_cache("apt/archives/partial");
+    /* apt prints only what its archives lack, so it is shown some that are always empty. */
+    char *partial = path_cache("apt/empty/partial");
     int error = directory_make(partial);
     free(partial);
     if (error < 0)
         return report_error(error, "cannot make the package cache");
-    apt_command(&command, lists);
+    apt_command(&command, lists, "empty");
     text_list_add(&command, "--print-uris");
     text_list_add(&command, "install");
     for (size_t i = 0; names[i] != NULL; i++)
@@ -203,13 +204,17 @@ int package_set_fetch(const struct package_set *set)
     if (lists == NULL)
         return -EIO;
     report_progress_start("fetching %zu Debian packages", missing);
-    apt_command(&command, lists);
+    char *partial = path_cache("apt/archives/partial");
+    int error = directory_make(partial);
+    free(partial);
+    apt_command(&command, lists, "archives");
     text_list_add(&command, "--download-only");
     text_list_add(&command, "install");
     for (size_t i = 0; i < set->names.count; i++)
         text_list_add(&command, set->names.items[i]);
     struct process_request request = {.arguments = (const char *const *)command.items};
-    int error = process_run_quietly(&request, "fetching packages");
+    if (error == 0)
+        error = process_run_quietly(&request, "fetching packages");
     report_progress_end();
     for (size_t i = 0; error == 0 && i < set->files.count; i++)
         if (!file_exists(set->files.items[i]))

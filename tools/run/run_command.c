@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xenolith run: a program in a guest of its own, as if it ran here. xenolith build: the image and configuration alone.
+ *
+ * The guest's console is our output and its program's exit status is ours. The guest leaves that status in xenstore; when it
+ * did not, it crashed or was ended from outside, and we say so and exit with 125 (124 when its time was over).
+ */
+#include "tools/run/run_command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/base/file.h"
+#include "tools/base/report.h"
+#include "tools/guest/guest_config.h"
+#include "tools/run/run_batch.h"
+
+#define GUEST_OPTIONS_TEXT \
+    "What is in the image:\n" \
+    "  --package DEB        a Debian package with all it depends on; may be repeated\n" \
+    "  --rootfs DIR         a directory that becomes the root, over the packages; may be repeated\n" \
+    "  --add SRC:DST        a file or directory of this machine; may be repeated\n" \
+    "  --env NAME=VALUE     a variable of the program's environment; may be repeated\n" \
+    "  --user USER          UID[:GID], or a name of the image's /etc/passwd (root)\n" \
+    "  --workdir DIR        the program's working directory (/)\n" \
+    "The guest:\n" \
+    "  --type pv|pvh        its kind (pv)\n" \
+    "  --memory SIZE        its memory (64M)\n" \
+    "  --vcpus N            its virtual processors (1)\n" \
+    "  --disk FILE[:r]      a further disk, in turn xvdb, xvdc ...; :r read-only; may be repeated\n" \
+    "  --no-network         no network interface\n" \
+    "  --kernel FILE        another kernel ELF\n" \
+    "  --kernel-arg WORD    a word of the kernel's command line; may be repeated\n" \
+    "  --name NAME          its name\n"
+
+static const char run_usage[] =
+    "usage: xenolith run [OPTION]... -- PROGRAM [ARGUMENT]...\n"
+    "       xenolith run [OPTION]... --batch LIST\n"
+    "\n"
+    "Runs a Linux program in a Xen guest of its own: on this machine's Xen, else in the lab (xenolith lab up).\n"
+    "Its output is the guest's console; its exit status is ours (128+N after signal N, 124 when its time is over, 125 when\n"
+    "the guest could not run or crashed, 126 and 127 when the program cannot be started or is not there).\n"
+    "\n" GUEST_OPTIONS_TEXT
+    "Running it:\n"
+    "  --publish HOST:GUEST forward 127.0.0.1:HOST to the guest's port; may be repeated; HOST:GUEST/udp too\n"
+    "  --timeout SECONDS    end the guest after this time; with --batch: a program\n"
+    "  --detach             let it run in the background: xenolith ps, logs, stop\n"
+    "  --batch LIST         run a file of command lines one after another in one guest; results as TAP\n"
+    "  --stats              say at the end how long it took to boot and what it used\n"
+    "  --host lab|local     where: the lab, or this machine's own Xen\n";
+
+static const char build_usage[] =
+    "usage: xenolith build [OPTION]... --output DIR -- PROGRAM [ARGUMENT]...\n"
+    "\n"
+    "Makes DIR/root.ext4 and DIR/guest.cfg, with which xl create starts the program as a guest of any Xen host.\n"
+    "\n" GUEST_OPTIONS_TEXT "  --output DIR         where the two files go\n";
+
+static void statistics_print(const struct guest_outcome *outcome)
+{
+    static const char *const keys[] = {"boot", "memory", "create_ns", "run_ns", "cpu_ns", "memory_kib", "address"};
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *value = guest_fact(&outcome->facts, keys[i]);
+        if (value != NULL)
+            report_line("%s: %s", keys[i], value);
+    }
+}
+
+/* Builds the image for the options as they are, and runs the guest to its end or into the background. */
+int run_guest(struct guest_host *host, struct run_options *options, struct guest_outcome *outcome)
+{
+    struct text_list disks = {0};
+    char *image = NULL;
+
+    int error = image_provide(&options->image, &image);
+    if (error < 0)
+        return error;
+    char *cmdline = run_options_cmdline(options);
+    struct guest_request guest = options->guest;
+    text_list_format(&disks, "%s:r", image);
+    for (size_t i = 0; i < options->guest.disks.count; i++)
+        text_list_add(&disks, options->guest.disks.items[i]);
+    guest.disks = disks;
+    guest.cmdline = cmdline;
+    error = guest_start(host, &guest, outcome);
+    text_list_free(&disks);
+    free(cmdline);
+    free(image);
+    return error;
+}
+
+/* Turns what became of a guest into our exit status, with a line where it was not the program's own end. */
+int run_outcome_status(const struct run_options *options, const struct guest_outcome *outcome)
+{
+    const char *end = guest_fact(&outcome->facts, "end");
+    const char *status_text = guest_fact(&outcome->facts, "exit-status");
+    long status;
+
+    if (status_text != NULL && text_number(status_text, 0, 255, &status) == 0)
+        return (int)status;
+    if (end == NULL)
+        return EXIT_TOOL;
+    if (strcmp(end, "timeout") == 0) {
+        report_line("%s: still running after %ld s; ended", options->guest.name, options->guest.timeout_seconds);
+        return EXIT_TIMED_OUT;
+    }
+    if (strcmp(end, "signal") == 0)
+        return 130;
+    report_line("%s: the guest ended (%s) without its program's exit status; its console is in %s", options->guest.name, end,
+        outcome->console_log);
+    return EXIT_TOOL;
+}
+
+/* arguments[0] is "run". */
+int run_command(int count, char **arguments)
+{
+    struct guest_outcome outcome = {0};
+    struct run_options options;
+    struct guest_host host;
+    int status = EXIT_TOOL;
+
+    int error = run_options_parse(&options, count, arguments, run_usage);
+    if (error < 0 || options.help) {
+        run_options_free(&options);
+        return options.help ? 0 : EXIT_TOOL;
+    }
+    options.guest.input = options.image.program != NULL && !options.guest.detach;
+    if (guest_host_open(&host, options.host) == 0) {
+        if (options.batch_file != NULL)
+            status = run_batch(&host, &options);
+        else if (run_guest(&host, &options, &outcome) == 0)
+            status = options.guest.detach ? 0 : run_outcome_status(&options, &outcome);
+        guest_host_close(&host);
+    }
+    if (status != EXIT_TOOL && options.guest.detach)
+        printf("%s\n", options.guest.name);
+    if (options.statistics)
+        statistics_print(&outcome);
+    guest_outcome_free(&outcome);
+    run_options_free(&options);
+    return status;
+}
+
+static int build_outputs(const struct run_options *options)
+{
+    struct text_list disks = {0};
+    struct text_list vifs = {0};
+    struct text text = {0};
+    char *image = NULL;
+
+    int error = image_provide(&options->image, &image);
+    if (error == 0 && (error = directory_make(options->output)) < 0)
+        report_error(error, "cannot make %s", options->output);
+    if (error < 0)
+        return error;
+    char *directory = path_absolute(options->output);
+    char *root = text_join("%s/root.ext4", directory);
+    char *config_path = text_join("%s/guest.cfg", directory);
+    char *kernel = path_absolute(options->kernel);
+    char *cmdline = run_options_cmdline(options);
+    struct guest_request guest = options->guest;
+    guest.cmdline = cmdline;
+    text_list_format(&disks, "format=raw,vdev=xvda,access=ro,target=%s", root);
+    if (!options->no_network)
+        text_list_add(&vifs, "bridge=xenbr0");
+    struct guest_config config = {.request = &guest, .kernel = kernel, .disks = &disks, .vifs = &vifs};
+    error = file_copy(image, root);
+    if (error < 0)
+        report_error(error, "cannot write %s", root);
+    if (error == 0)
+        error = guest_config_fill(&config, &text);
+    if (error == 0 && (error = file_write(config_path, text.bytes, text.length)) < 0)
+        report_error(error, "cannot write %s", config_path);
+    text_free(&text);
+    text_list_free(&disks);
+    text_list_free(&vifs);
+    free(cmdline);
+    free(kernel);
+    free(config_path);
+    free(root);
+    free(directory);
+    free(image);
+    return error;
+}
+
+/* arguments[0] is "build". */
+int build_command(int count, char **arguments)
+{
+    struct run_options options;
+
+    int error = run_options_parse(&options, count, arguments, build_usage);
+    if (error == 0 && !options.help) {
+        if (options.output == NULL)
+            error = report_error(0, "build: no --output DIR");
+        else
+            error = build_outputs(&options);
+    }
+    run_options_free(&options);
+    return error < 0 ? EXIT_TOOL : 0;
+}
