@@ -5,9 +5,46 @@
  */
 #include "kernel/base/error.h"
 #include "kernel/linux/arguments.h"
+#include "kernel/linux/descriptors.h"
 #include "kernel/linux/system_calls.h"
 #include "kernel/process/process.h"
 #include "xen/x86/user_access.h"
+
+long write_result(long result)
+{
+    if (unlikely(result == -EPIPE))
+        signal_send_task(task_current(), SIGNAL_PIPE, NULL);
+    return result;
+}
+
+int size_limit(uint64_t size_bytes)
+{
+    if (likely(size_bytes <= process_limit(process_current(), LIMIT_FSIZE)))
+        return 0;
+    signal_send_task(task_current(), SIGNAL_XFSZ, NULL);
+    return -EFBIG;
+}
+
+int write_limit(struct file *file, const uint64_t *position, struct io_vector *vector)
+{
+    uint64_t limit = process_limit(process_current(), LIMIT_FSIZE);
+    if (likely(limit == UINT64_MAX) || !file->inode || (file->inode->mode & MODE_TYPE) != MODE_REGULAR)
+        return 0;
+    uint64_t at = position ? *position : file->position;
+    if (atomic_load_explicit(&file->flags, memory_order_relaxed) & FILE_APPEND)
+        at = file->inode->size_bytes;
+    if (at >= limit && vector->remaining_bytes > 0)
+        return size_limit(UINT64_MAX);
+    if (vector->remaining_bytes > limit - at)
+        vector->remaining_bytes = (size_t)(limit - at);
+    return 0;
+}
+
+static long write_run(struct file *file, struct io_vector *vector, uint64_t *position)
+{
+    int error = write_limit(file, position, vector);
+    return error ? error : write_result(file_write(file, vector, position));
+}
 
 long sys_read(int fd, uint64_t buffer, uint64_t length_bytes)
 {
@@ -32,7 +69,7 @@ long sys_write(int fd, uint64_t buffer, uint64_t length_bytes)
     struct buffer_argument argument;
     result = buffer_argument(&argument, buffer, length_bytes);
     if (!result)
-        result = file_write(file, &argument.vector, NULL);
+        result = write_run(file, &argument.vector, NULL);
     file_release(file);
     return result;
 }
@@ -77,7 +114,7 @@ long sys_pwrite64(int fd, uint64_t buffer, uint64_t length_bytes, int64_t offset
         return result;
     result = buffer_argument(&argument, buffer, length_bytes);
     if (!result)
-        result = file_write(file, &argument.vector, &position);
+        result = write_run(file, &argument.vector, &position);
     file_release(file);
     return result;
 }
@@ -91,7 +128,7 @@ static long vector_transfer(struct file *file, uint64_t vector, uint64_t count, 
     long result = vector_argument_take(&argument, vector, count);
     if (result)
         return result;
-    result = write ? file_write(file, &argument.vector, position) : file_read(file, &argument.vector, position);
+    result = write ? write_run(file, &argument.vector, position) : file_read(file, &argument.vector, position);
     vector_argument_release(&argument);
     return result;
 }
