@@ -1,82 +1,71 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Starting a native program, and its end. One runs in an image, so that its state is static; it is written before the program
- * starts and only read afterwards.
+ * starts and only read afterwards. The program's thread ends in exit(), wherever it is called.
  */
 #include "libc-compat/native.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "kernel/base/error.h"
 #include "kernel/memory/object_cache.h"
+#include "kernel/sched/completion.h"
+#include "kernel/sched/thread.h"
 #include "libc-compat/descriptors.h"
 #include "libc-compat/newlib_hooks.h"
 
-#define ARGUMENT_LIMIT 64
-#define STATUS_OUT_OF_MEMORY 127
 #define STATUS_SIGNAL 128
 
+static const struct native_program *current_program;
 static const struct native_environment *current;
-static char *arguments[ARGUMENT_LIMIT + 1];
+static struct completion ended;
+static int exit_status;
 
 const struct native_environment *native_environment_current(void)
 {
     return current;
 }
 
-/* Cuts `words` at blanks; quotes keep blanks together. Words past the limit are left out. */
-static int arguments_cut(char *words, int count)
+static void native_thread(void *arguments)
 {
-    char *to = words;
-
-    while (count < ARGUMENT_LIMIT) {
-        char quote = '\0';
-        while (*words == ' ' || *words == '\t')
-            words++;
-        if (*words == '\0')
-            break;
-        arguments[count++] = to;
-        for (; *words != '\0' && (quote != '\0' || (*words != ' ' && *words != '\t')); words++) {
-            if (quote == '\0' && (*words == '"' || *words == '\''))
-                quote = *words;
-            else if (*words == quote)
-                quote = '\0';
-            else
-                *to++ = *words;
-        }
-        if (*words != '\0')
-            words++;
-        *to++ = '\0';
-    }
-    arguments[count] = NULL;
-    return count;
+    exit(current_program->main((int)current->argument_count + 1, arguments));
 }
 
-void native_run(const struct native_program *program, const struct native_environment *environment)
+int native_run(const struct native_program *program, const struct native_environment *environment)
 {
-    const char *line = environment->command_line;
-    const char *separator = strstr(line, "-- ");
-    if (separator != NULL && (separator == line || separator[-1] == ' '))
-        line = separator + 3;
+    struct thread *thread;
 
+    current_program = program;
     current = environment;
-    char *words = memory_duplicate_string(line);
-    char *name = memory_duplicate_string(program->name);
-    if (words == NULL || name == NULL)
-        environment->finish(STATUS_OUT_OF_MEMORY);
+    completion_init(&ended);
     descriptors_start();
-    arguments[0] = name;
-    exit(program->main(arguments_cut(words, 1), arguments));
+
+    char **arguments = memory_allocate((environment->argument_count + 2) * sizeof(*arguments));
+    if (arguments == NULL)
+        return -ENOMEM;
+    arguments[0] = (char *)program->name;
+    for (size_t i = 0; i <= environment->argument_count; i++)
+        arguments[i + 1] = environment->arguments[i];
+    int error = thread_create(&thread, program->name, native_thread, arguments);
+    if (error == 0) {
+        thread_start(thread);
+        completion_wait(&ended, WAIT_FOREVER, WAIT_UNINTERRUPTIBLE);
+        thread_release(thread);
+    }
+    memory_free(arguments);
+    return error != 0 ? error : exit_status;
 }
 
 /* newlib's exit() ends here, after the program's atexit() functions and the flush of its streams. */
 void _exit(int status)
 {
-    current->finish(status);
+    exit_status = status & 0xff;
+    completion_complete(&ended);
+    thread_exit();
 }
 
 /* abort() and newlib's own checks raise; there are no handlers of signals here. */
 int raise(int signal)
 {
-    current->finish(STATUS_SIGNAL + signal);
+    _exit(STATUS_SIGNAL + signal);
 }

@@ -3,10 +3,11 @@
  * Native programs: C programs against newlib, linked straight into a kernel image of their own (tests/guest/Makefrag.am shows
  * how). They run in a kernel thread, without a boundary and without floating point; a stray pointer is the kernel's.
  *
- * An image has one or none: the object that defines `native_program` comes before the archives; libc-compat's own native_none.c
- * says NULL. The roof starts it in place of the first Linux program:
+ * An image has one or none: the object with NATIVE_PROGRAM() comes before the archives; libc-compat's own native_none.c
+ * says NULL. The roof runs it in place of the first Linux program, through the table, so that an image without one links nothing
+ * of this room:
  *
- *     boot → native_run() → program->main(argc, argv) → exit() → finish(status)
+ *     boot → program->run() = native_run() → a thread: program->main(argc, argv) → exit() → native_run() returns the status
  */
 #pragma once
 
@@ -14,20 +15,28 @@
 
 struct fs_context;
 
+struct native_program;
+
+struct native_environment {
+    char *const *arguments;            /* NULL-terminated, without the program's own name; stay */
+    size_t argument_count;
+    const struct fs_context *files;    /* what open() walks; NULL: there are none */
+};
+
 struct native_program {
     const char *name;
     int (*main)(int argument_count, char **arguments);
+    /* Runs it to its end in a thread of its own; its status, or -ENOMEM. Once. Thread context. */
+    int (*run)(const struct native_program *program, const struct native_environment *environment);
 };
 
 extern const struct native_program *const native_program;
 
-struct native_environment {
-    const char *command_line;          /* words after "--" are the arguments; without it, all words */
-    const struct fs_context *files;    /* what open() walks; NULL: there are none */
-    void (*finish)(int status) attribute_noreturn; /* called once, by exit() or the end of main() */
-};
+int native_run(const struct native_program *program, const struct native_environment *environment);
 
-/* Runs it in the calling thread. The environment must stay. */
-void native_run(const struct native_program *program, const struct native_environment *environment) attribute_noreturn;
+#define NATIVE_PROGRAM(program_name, main_function)                                              \
+    static const struct native_program native_program_here = {program_name, main_function, native_run}; \
+    const struct native_program *const native_program = &native_program_here
+
 /* For the other files of this room. */
 const struct native_environment *native_environment_current(void);

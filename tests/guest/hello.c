@@ -27,5 +27,4 @@ static int hello_main(int argument_count, char **arguments)
     return 7;
 }
 
-static const struct native_program hello = {"hello", hello_main};
-const struct native_program *const native_program = &hello;
+NATIVE_PROGRAM("hello", hello_main);
