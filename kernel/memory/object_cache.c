@@ -217,9 +217,8 @@ void object_cache_free(struct object_cache *cache, void *object)
 {
     if (object == NULL)
         return;
-#ifdef XENOLITH_DEBUG
-    __builtin_memset(object, 0x5a, cache->stride_bytes);
-#endif
+    if (DEBUG_BUILD)
+        __builtin_memset(object, 0x5a, cache->stride_bytes);
     cpu_events_mask();
     struct magazine *magazine = magazine_current(cache);
     if (magazine) {
