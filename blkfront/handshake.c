@@ -22,13 +22,9 @@
 #define INFO_REMOVABLE 2u
 #define INFO_READ_ONLY 4u
 
-struct offer {
-    struct blkfront_disk *disk;
-};
-
 static int offer_write(uint32_t transaction, void *data)
 {
-    const struct blkfront_disk *disk = ((struct offer *)data)->disk;
+    const struct blkfront_disk *disk = data;
     const char *path = disk->bus->path;
     int error = xenstore_print(transaction, path, "ring-ref", "%u", disk->ring_reference);
 
@@ -41,7 +37,6 @@ static int offer_write(uint32_t transaction, void *data)
 
 int blkfront_handshake_offer(struct blkfront_disk *disk)
 {
-    struct offer offer = { disk };
     event_port_t port;
 
     disk->backend_domain = disk->bus->backend_domain;
@@ -60,7 +55,7 @@ int blkfront_handshake_offer(struct blkfront_disk *disk)
     spinlock_lock(&disk->lock);
     disk->port = port;
     spinlock_unlock(&disk->lock);
-    error = xenstore_transaction(offer_write, &offer);
+    error = xenstore_transaction(offer_write, disk);
     if (error == 0)
         return 0;
     spinlock_lock(&disk->lock);

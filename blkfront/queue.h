@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring shared with the block backend, one page, in the x86_64 protocol: where requests go and responses come from. Knows
- * indices and layouts only; what a response means is transfer.c's. The caller holds the disk's lock.
+ * The ring shared with the block backend, one page, in the x86_64 protocol. Knows layouts only; what a response
+ * means is transfer.c's. The caller holds the disk's lock.
  */
 #pragma once
 
 #include "kernel/base/compiler.h"
+#include "xen/bus/shared_ring.h"
 
 #define BLKFRONT_RING_SIZE 32u
 #define BLKFRONT_SEGMENT_LIMIT 11u
@@ -55,9 +56,7 @@ union blkfront_wire_entry {
 };
 
 struct blkfront_wire_ring {
-    uint32_t request_producer, request_event;
-    uint32_t response_producer, response_event;
-    uint8_t padding[48];
+    struct shared_ring_header header;
     union blkfront_wire_entry entries[BLKFRONT_RING_SIZE];
 };
 
@@ -66,19 +65,13 @@ _Static_assert(sizeof(struct blkfront_wire_response) == 16, "as on the wire");
 _Static_assert(offsetof(struct blkfront_wire_ring, entries) == 64, "as on the wire");
 
 struct blkfront_queue {
+    struct shared_ring indices;
     struct blkfront_wire_ring *ring;
-    uint32_t request_producer;  /* filled so far */
-    uint32_t request_pushed;    /* of these, shown to the backend */
-    uint32_t response_consumer; /* taken so far */
 };
 
 /* A ring in fresh, zeroed memory. */
 void blkfront_queue_init(struct blkfront_queue *queue, struct blkfront_wire_ring *ring);
 /* The next entry to fill, zeroed; there is one as long as fewer than BLKFRONT_RING_SIZE requests are outstanding. */
 struct blkfront_wire_request *blkfront_queue_next(struct blkfront_queue *queue);
-/* Shows the filled entries; true when the backend wants to be told. */
-bool blkfront_queue_push(struct blkfront_queue *queue);
 /* 1: *response is a copy of the next one; 0: none; -EPROTO: an impossible index. */
 int blkfront_queue_take(struct blkfront_queue *queue, struct blkfront_wire_response *response);
-/* Asks for an event with the next response; true if one has come meanwhile and must be looked at. */
-bool blkfront_queue_rearm(struct blkfront_queue *queue);

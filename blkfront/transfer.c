@@ -201,7 +201,7 @@ static bool disk_pump(struct blkfront_disk *disk, struct ended *ended)
         return false;
     while (disk->free_slots && !list_empty(&disk->waiting) && ended->count < BLKFRONT_RING_SIZE)
         disk_issue_piece(disk, ended);
-    return blkfront_queue_push(&disk->queue);
+    return shared_ring_push(&disk->queue.indices);
 }
 
 void blkfront_submit(struct block_device *device, struct block_request *request)
@@ -276,7 +276,7 @@ static bool disk_consume(struct blkfront_disk *disk, struct ended *ended)
             violation = "an impossible response index";
         else if (taken > 0)
             violation = disk_accept(disk, &response, ended);
-        else if (!blkfront_queue_rearm(&disk->queue))
+        else if (!shared_ring_rearm(&disk->queue.indices, 1))
             return false;
         if (violation) {
             disk->violation = violation;
