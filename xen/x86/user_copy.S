@@ -20,8 +20,8 @@ user_copy_bytes:
 2:  rep movsb
     xor %eax, %eax
     ret
-3:  lea (%rdx, %rcx, 8), %rax
-    ret
+3:  lea (%rdx, %rcx, 8), %rcx /* byte by byte up to the very one that faults */
+    jmp 2b
 4:  mov %rcx, %rax
     ret
     EXCEPTION_ENTRY(1b, 3b)
@@ -40,8 +40,8 @@ user_zero_bytes:
     mov %esi, %ecx
 2:  rep stosb
     ret
-3:  lea (%rsi, %rcx, 8), %rax
-    ret
+3:  lea (%rsi, %rcx, 8), %rcx
+    jmp 2b
 4:  mov %rcx, %rax
     ret
     EXCEPTION_ENTRY(1b, 3b)
