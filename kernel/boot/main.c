@@ -13,6 +13,7 @@
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
 #include "kernel/boot/command_line.h"
+#include "kernel/boot/devices.h"
 #include "kernel/boot/first_program.h"
 #include "kernel/memory/object_cache_start.h"
 #include "kernel/memory/page.h"
@@ -79,6 +80,7 @@ static void boot_thread(void *argument)
     (void)argument;
     must("deferred work", deferred_work_start());
     memory_report();
+    devices_start();
     first_program_run();
     shutdown(SHUTDOWN_REASON_POWEROFF);
 }

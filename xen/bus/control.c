@@ -85,7 +85,7 @@ static int control_watch(struct xenstore_watch *watch, const char *path,
 
 int control_start(const struct control_handlers *handlers)
 {
-    static const char *const features[] = { "feature-poweroff", "feature-halt", "feature-reboot" };
+    static const char *const features[] = { "feature-poweroff", "feature-reboot" };
 
     control_handlers = handlers;
     for (unsigned int i = 0; i < array_count(features); i++) {
