@@ -202,5 +202,11 @@ unsigned int process_count(void);
 void task_set_credentials(struct credentials *credentials);
 uint64_t process_limit(struct process *process, unsigned int limit);
 
+/*
+ * For what upper rooms keep for a process: called by its last task at exit, and at a successful exec once the other threads are gone
+ * (at_exec), before its address space and descriptors go. At most 8, registered at boot. 0 or -ENOMEM.
+ */
+int process_register_exit_hook(void (*hook)(struct process *process, bool at_exec));
+
 /* Registered by the roof: process 1 has ended with this wait status. */
 void process_set_final_handler(void (*handler)(int wait_status));
