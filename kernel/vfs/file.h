@@ -57,6 +57,8 @@ struct file_operations {
     void (*release)(struct file *file);
     /* What readlink(/proc/self/fd/N) says for files without a path: "socket:[123]", "anon_inode:[eventfd]". NULL: the path. */
     size_t (*describe)(struct file *file, char *buffer, size_t size_bytes);
+    /* st_mode of files without an inode (MODE_FIFO | 0600, MODE_SOCKET | 0777); 0: 0600, as Linux's anonymous inodes. */
+    uint32_t anonymous_mode;
 };
 
 /* Locks: f fixed after open; p position_lock; a atomic. */
@@ -73,9 +75,18 @@ struct file {
     struct credentials *credentials;           /* f of the opener, referenced */
     int async_owner;                           /* a F_SETOWN */
     int async_signal;                          /* a F_SETSIG */
-    struct list epoll_links;                   /* epoll's, its lock */
-    struct list readahead;                     /* unused by others */
+    struct list watches;                       /* w struct file_watch: who must hear of the end */
 };
+
+/* Somebody who keeps a pointer to a file without a reference (epoll). Lock: file_watch_lock, all files'. */
+struct file_watch {
+    struct list link;
+    /* The last reference is gone; the file still stands until this returns. No locks held; may sleep. */
+    void (*released)(struct file_watch *watch, struct file *file);
+};
+void file_watch_add(struct file *file, struct file_watch *watch);
+/* False: the file is being released and released() is called, or has been. */
+bool file_watch_remove(struct file_watch *watch);
 
 /* A file not opened by path. 0 or -ENOMEM. `inode` may be NULL. */
 int file_create_anonymous(const struct file_operations *operations, void *data, unsigned int flags, struct credentials *credentials, struct file **file);

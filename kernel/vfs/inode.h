@@ -112,8 +112,11 @@ struct inode {
     bool has_cache;                             /* f */
     void *data;                                 /* file system's */
     void *endpoint;                             /* i unix socket or fifo bound here */
+    void (*endpoint_release)(void *endpoint);   /* i called when the inode goes */
     struct list hash_link;                      /* s */
-    struct list locks;                          /* advisory locks */
+    _Atomic int state;                          /* s written; inode_table.c's */
+    struct list locks;                          /* file_lock.c's lock */
+    struct list watches;                        /* inotify.c's lock */
 };
 
 struct file_system_statistics {
@@ -124,6 +127,8 @@ struct file_system_operations {
     /* The inode's last reference is gone: with links == 0 frees its blocks; then frees data. May sleep. */
     void (*release_inode)(struct inode *inode);
     int (*statistics)(struct file_system *file_system, struct file_system_statistics *statistics);
+    /* A write of the range is about to happen: 0, or -ENOSPC, -EDQUOT. Inode locked for writing. NULL: there is always room. */
+    int (*prepare_write)(struct inode *inode, uint64_t offset, uint64_t length_bytes);
     /* Everything to stable storage. */
     int (*synchronize)(struct file_system *file_system);
     void (*unmount)(struct file_system *file_system);
@@ -135,6 +140,7 @@ struct file_system {
     const struct file_system_operations *operations;
     uint64_t device;                              /* st_dev of its inodes */
     bool read_only;
+    bool volatile_names;                          /* names come and go by themselves (procfs): they are looked up each time, not cached */
     struct inode *root;                           /* referenced */
     void *data;
     struct mutex inode_lock;
