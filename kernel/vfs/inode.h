@@ -159,6 +159,8 @@ int file_system_register_types(const struct file_system_type *const *types, size
 const struct file_system_type *file_system_find_type(const char *name);
 
 int file_system_init(struct file_system *file_system, const char *type, const struct file_system_operations *operations, void *data);
+/* Undoes file_system_init(): in `unmount`, and where a mount fails after it; no inode is left. */
+void file_system_destroy(struct file_system *file_system);
 /* Looks the number up in the cache: *fresh tells that the inode is new and must be filled and inode_ready() or inode_discard() called. 0 or -ENOMEM. */
 int inode_get(struct file_system *file_system, uint64_t number, struct inode **inode, bool *fresh);
 void inode_ready(struct inode *inode);

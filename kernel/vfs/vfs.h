@@ -14,7 +14,5 @@ int inode_table_init(void);
 int dentry_init(void);
 int file_init(void);
 
-/* A file system's own end, after its last mount is gone. */
-void file_system_destroy(struct file_system *file_system);
 /* The registered types, in order; NULL past the end: for /proc/filesystems. */
 const struct file_system_type *file_system_type_at(size_t index);

@@ -67,10 +67,9 @@ static void metadata_read_pages(struct page_cache *cache, struct page **pages, s
 
 static const struct page_source metadata_source = { .read_pages = metadata_read_pages };
 
-int ext4_metadata_open(struct ext4 *ext4)
+void ext4_metadata_open(struct ext4 *ext4)
 {
     page_cache_init(&ext4->metadata, &metadata_source, ext4, ext4->device->sector_count * BLOCK_SECTOR_BYTES);
-    return 0;
 }
 
 void ext4_metadata_close(struct ext4 *ext4)

@@ -149,6 +149,7 @@ static void ext4_unmount(struct file_system *file_system)
     struct ext4 *ext4 = file_system->data;
 
     ext4_metadata_close(ext4);
+    file_system_destroy(file_system);
     block_device_release(ext4->device);
     memory_free(ext4);
 }
@@ -183,16 +184,16 @@ static int mount_device(struct ext4 *ext4)
         return error;
     ext4->file_system.device = ext4->device->number;
     ext4->file_system.read_only = true;
-    error = ext4_metadata_open(ext4);
-    if (error)
-        return error;
+    ext4_metadata_open(ext4);
     error = ext4_inode_read(ext4, EXT4_ROOT_INODE, &ext4->file_system.root);
     if (!error && (ext4->file_system.root->mode & MODE_TYPE) != MODE_DIRECTORY) {
         inode_release(ext4->file_system.root);
         error = refuse(ext4, -EUCLEAN, "its root is not a directory");
     }
-    if (error)
+    if (error) {
         ext4_metadata_close(ext4);
+        file_system_destroy(&ext4->file_system);
+    }
     return error;
 }
 
