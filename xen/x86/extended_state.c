@@ -91,8 +91,20 @@ void context_extended_init(void *state)
     *(uint32_t *)(void *)((char *)state + MXCSR_OFFSET) = MXCSR_INITIAL;
 }
 
+/*
+ * Xen may have lent the registers to another domain, with CR0.TS set to call it at our next use. XSAVE is such a use, but
+ * QEMU's emulation (7.2) lets it through and it then saves, or loads, the wrong set. STMXCSR calls Xen everywhere.
+ */
+static void registers_claim(void)
+{
+    uint32_t mxcsr;
+
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+}
+
 static void save_all(void *state)
 {
+    registers_claim();
     if (mask != 0)
         __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)) : "memory");
     else
@@ -105,6 +117,7 @@ void extended_state_switch_out(void *state)
         save_all(state);
         return;
     }
+    registers_claim();
     __asm__ volatile("xsaveopt64 (%0)" : : "r"(state), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32)) : "memory");
 }
 
@@ -113,6 +126,7 @@ static bool load_try(const void *state)
 {
     bool refused = true;
 
+    registers_claim();
     if (mask != 0)
         __asm__ volatile("1: xrstor64 (%1)\n xor %b0, %b0\n2:\n" EXCEPTION_ENTRY("1b", "2b")
                          : "+r"(refused)
