@@ -81,6 +81,8 @@ enum domain_state domain_state(const struct domain *domain, xc_dominfo_t *info)
     int found = xc_domain_getinfo(domain->control, domain->id, 1, info);
     if (found != 1 || info->domid != domain->id || info->dying)
         return DOMAIN_GONE;
+    if (info->crashed) /* libxenctrl then clears `shutdown` */
+        return DOMAIN_CRASH;
     if (!info->shutdown)
         return DOMAIN_RUNS;
     switch (info->shutdown_reason) {
