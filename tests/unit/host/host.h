@@ -29,6 +29,13 @@ void host_user_forbid(uint64_t user, size_t length_bytes);
 /* Runs function(argument); true if it panicked. Locks it held stay held. */
 bool host_panics(void (*function)(void *argument), void *argument);
 
+/* Another domain's view of a grant: the page, or NULL where it may not (write to) it; and holding it mapped. */
+void *host_grant_page(uint32_t reference, bool write);
+void host_grant_hold(uint32_t reference, bool hold);
+/* Fires an event channel's handler, in event context, here and now; how often we notified. */
+void host_event_fire(uint32_t port);
+unsigned int host_event_sends(uint32_t port);
+
 /* Used inside host/ only. */
 struct thread;
 void host_cpu_enter(struct thread *thread);
