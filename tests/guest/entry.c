@@ -142,7 +142,7 @@ void upcall_system_call(struct trap_frame *frame)
         return;
     case 2:
         program->failed = frame->rdi;
-        /* fall through */
+        __attribute__((fallthrough));
     case 3:
         program->ended = true;
         thread_exit();
@@ -267,7 +267,7 @@ static void program_destroy(struct program *program)
 
 static void calls_test(void)
 {
-    struct program program;
+    static struct program program;
 
     program_prepare(&program);
     program_start(&program, program_calls);
@@ -286,7 +286,7 @@ static void tick(struct timer *timer)
 
 static void red_zone_test(void)
 {
-    struct program program;
+    static struct program program;
     struct timer timer;
 
     program_prepare(&program);
@@ -306,7 +306,7 @@ static void red_zone_test(void)
 
 static void faults_test(void)
 {
-    struct program program;
+    static struct program program;
 
     program_prepare(&program);
     program_start(&program, program_faults);
@@ -318,7 +318,7 @@ static void faults_test(void)
 
 static void traps_test(void)
 {
-    struct program program;
+    static struct program program;
 
     program_prepare(&program);
     program_start(&program, program_traps);
@@ -397,7 +397,7 @@ static void access_test(void)
 
 static void entries_check(struct program *program, struct paging_entry *entries, size_t count, uint32_t flags, const char *what)
 {
-    struct paging_entry found[600];
+    static struct paging_entry found[600];
     bool good = true;
 
     paging_query(&program->root, DATA + 0x1ff000, found, count);
@@ -410,7 +410,7 @@ static void entries_check(struct program *program, struct paging_entry *entries,
 static void paging_test(void)
 {
     static struct paging_entry entries[600], old[1300];
-    struct program program;
+    static struct program program;
     struct page *page = page_allocate(0, PAGE_ANONYMOUS, PAGE_ALLOCATE_ZERO);
     uint64_t base = DATA + 0x1ff000; /* the last page of one table, then a whole one, then some of a third */
 
