@@ -6,6 +6,8 @@
  * that Linux checks, asks the file system, and then sets the dentry's fate. Lock order for two directories: the
  * ancestor first, else by address; rename of a directory across directories also holds rename_lock, so that no loop can be made.
  */
+#include "kernel/vfs/path_change.h"
+
 #include <string.h>
 
 #include "kernel/base/error.h"
@@ -14,7 +16,6 @@
 #include "kernel/vfs/inode.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/notify.h"
-#include "kernel/vfs/path_change.h"
 #include "kernel/vfs/path_walk.h"
 
 static struct mutex rename_lock;
