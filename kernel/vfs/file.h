@@ -114,6 +114,10 @@ int file_set_flags(struct file *file, unsigned int flags);
 int pipe_create(unsigned int flags, struct credentials *credentials, struct file **read_end, struct file **write_end);
 int event_file_create(uint64_t value, bool semaphore, unsigned int flags, struct credentials *credentials, struct file **file);
 int memory_file_create(const char *name, unsigned int memfd_flags, struct credentials *credentials, struct file **file);
+/* F_ADD_SEALS: 0, -EINVAL (not a memfd, unknown seal), -EPERM (sealed against it, not writable), -EBUSY (F_SEAL_WRITE while mapped writable). */
+int memory_file_add_seals(struct file *file, unsigned int seals);
+/* F_GET_SEALS: the set, or -EINVAL. */
+long memory_file_get_seals(struct file *file);
 
 /* timerfd. Times in ns; clock: Linux's CLOCK_*. */
 int timer_file_create(int clock, unsigned int flags, struct credentials *credentials, struct file **file);
