@@ -45,7 +45,8 @@ static struct {
 
 static void exit_hook(struct process *process, bool at_exec)
 {
-    if (process->space)
+    /* A vforked child leaves its parent's space: the contexts stay. */
+    if (process->space && atomic_load(&process->space->users) <= 1)
         async_context_destroy_all(process->space);
 }
 

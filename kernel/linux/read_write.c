@@ -7,9 +7,11 @@
 #include "kernel/linux/arguments.h"
 #include "kernel/linux/descriptors.h"
 #include "kernel/linux/system_calls.h"
+#include "kernel/net/socket.h"
 #include "kernel/process/process.h"
 #include "xen/x86/user_access.h"
 
+/* kernel/vfs raises SIGPIPE for pipes itself; kernel/net knows no signals. */
 long write_result(long result)
 {
     if (unlikely(result == -EPIPE))
@@ -17,33 +19,10 @@ long write_result(long result)
     return result;
 }
 
-int size_limit(uint64_t size_bytes)
-{
-    if (likely(size_bytes <= process_limit(process_current(), LIMIT_FSIZE)))
-        return 0;
-    signal_send_task(task_current(), SIGNAL_XFSZ, NULL);
-    return -EFBIG;
-}
-
-int write_limit(struct file *file, const uint64_t *position, struct io_vector *vector)
-{
-    uint64_t limit = process_limit(process_current(), LIMIT_FSIZE);
-    if (likely(limit == UINT64_MAX) || !file->inode || (file->inode->mode & MODE_TYPE) != MODE_REGULAR)
-        return 0;
-    uint64_t at = position ? *position : file->position;
-    if (atomic_load_explicit(&file->flags, memory_order_relaxed) & FILE_APPEND)
-        at = file->inode->size_bytes;
-    if (at >= limit && vector->remaining_bytes > 0)
-        return size_limit(UINT64_MAX);
-    if (vector->remaining_bytes > limit - at)
-        vector->remaining_bytes = (size_t)(limit - at);
-    return 0;
-}
-
 static long write_run(struct file *file, struct io_vector *vector, uint64_t *position)
 {
-    int error = write_limit(file, position, vector);
-    return error ? error : write_result(file_write(file, vector, position));
+    long result = file_write(file, vector, position);
+    return likely(result != -EPIPE) || !file_is_socket(file) ? result : write_result(result);
 }
 
 long sys_read(int fd, uint64_t buffer, uint64_t length_bytes)
