@@ -24,6 +24,7 @@
 #define TTY_WAIT_MS 10000
 #define DRAIN_MS 3000
 #define SILENCE_MS 60
+#define LOG_BLOCK 32768
 
 /* Opens the pty; xenconsoled names it in xenstore a little after the guest was made. */
 static int tty_open(const struct domain *domain)
@@ -86,6 +87,14 @@ static void put_whole(int fd, const char *bytes, size_t length)
     }
 }
 
+/* The log is on 9p, where a small write costs as much as a large one: it is written in blocks, and when nothing else happens. */
+void console_log_flush(struct console *console)
+{
+    if (console->log.length > 0)
+        put_whole(console->log_fd, console->log.bytes, console->log.length);
+    text_clear(&console->log);
+}
+
 /* Moves what the pty holds now. Returns the number of bytes, 0 when there are none, a negative errno when it is gone. */
 int console_take(struct console *console)
 {
@@ -105,7 +114,9 @@ int console_take(struct console *console)
         if (!console->held_cr)
             clean[length++] = raw[i];
     }
-    put_whole(console->log_fd, clean, length);
+    text_add(&console->log, clean, length);
+    if (console->log.length >= LOG_BLOCK)
+        console_log_flush(console);
     if (console->echo)
         put_whole(STDOUT_FILENO, clean, length);
     return (int)got;
@@ -142,11 +153,12 @@ void console_drain(struct console *console)
         was_empty = empty && taken == 0;
     }
     if (console->held_cr) {
-        put_whole(console->log_fd, "\r", 1);
+        text_add(&console->log, "\r", 1);
         if (console->echo)
             put_whole(STDOUT_FILENO, "\r", 1);
         console->held_cr = false;
     }
+    console_log_flush(console);
 }
 
 void console_close(struct console *console)
@@ -155,6 +167,8 @@ void console_close(struct console *console)
         munmap(console->ring, XC_PAGE_SIZE);
     if (console->tty_fd >= 0)
         close(console->tty_fd);
+    console_log_flush(console);
+    text_free(&console->log);
     if (console->log_fd >= 0)
         close(console->log_fd);
 }

@@ -4,6 +4,8 @@
  *
  *   usage: xenolith-guest NAME DIRECTORY [OPTION]...        DIRECTORY holds guest.cfg, gets console.log and result
  *     --disk SERIAL     wait for this disk (plugged into the lab's QEMU) and name it /dev/xenolith/SERIAL
+ *     --stage FILE      copy DIRECTORY/FILE to /run/xenolith/guests/NAME/FILE first, where the configuration expects it: xl reads
+ *                       files in small blocks, each of which costs milliseconds over 9p
  *     --timeout SECONDS end the guest after this time        --input   standard input goes to the guest's console
  *     --detach          return once the guest runs, and watch it in the background
  *     --symbols FILE    System.map of the guest's kernel, for the registers shown when it crashes
@@ -31,10 +33,14 @@
 #include "tools/dom0-agent/domain.h"
 #include "tools/dom0-agent/result.h"
 
+#define LOG_IDLE_MS 200
+#define STAGE "/run/xenolith/guests"
+
 struct guest {
     const char *directory;
     const char *symbols;
     struct text_list disks;
+    struct text_list staged;
     long timeout_seconds;
     bool detach;
     bool input;
@@ -48,7 +54,7 @@ struct guest {
 static int options_parse(struct guest *guest, int count, char **arguments, const char **name)
 {
     static const struct option options[] = {
-        {"disk", required_argument, NULL, 'd'}, {"timeout", required_argument, NULL, 't'},
+        {"disk", required_argument, NULL, 'd'}, {"stage", required_argument, NULL, 'g'}, {"timeout", required_argument, NULL, 't'},
         {"symbols", required_argument, NULL, 's'}, {"detach", no_argument, NULL, 'b'},
         {"input", no_argument, NULL, 'i'}, {0}};
     int option;
@@ -56,6 +62,8 @@ static int options_parse(struct guest *guest, int count, char **arguments, const
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         if (option == 'd')
             text_list_add(&guest->disks, optarg);
+        else if (option == 'g')
+            text_list_add(&guest->staged, optarg);
         else if (option == 's')
             guest->symbols = optarg;
         else if (option == 'b')
@@ -86,11 +94,38 @@ static int signals_open(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static int guest_stage(const struct guest *guest)
+{
+    char *directory = text_join(STAGE "/%s", guest->domain.name);
+    int error = guest->staged.count > 0 ? directory_make(directory) : 0;
+
+    for (size_t i = 0; error == 0 && i < guest->staged.count; i++) {
+        char *from = text_join("%s/%s", guest->directory, guest->staged.items[i]);
+        char *to = text_join("%s/%s", directory, guest->staged.items[i]);
+        error = file_copy(from, to);
+        free(to);
+        free(from);
+    }
+    if (error < 0)
+        report_error(error, "cannot copy the guest's files to %s", directory);
+    free(directory);
+    return error;
+}
+
+static void guest_unstage(const struct guest *guest)
+{
+    char *directory = text_join(STAGE "/%s", guest->domain.name);
+
+    if (guest->staged.count > 0)
+        tree_remove(directory);
+    free(directory);
+}
+
 static int guest_create(struct guest *guest)
 {
     char *config = text_join("%s/guest.cfg", guest->directory);
     char *log = text_join("%s/console.log", guest->directory);
-    int error = 0;
+    int error = guest_stage(guest);
 
     for (size_t i = 0; error == 0 && i < guest->disks.count; i++)
         error = disk_await(guest->disks.items[i]);
@@ -187,7 +222,11 @@ static const char *guest_follow(struct guest *guest, int signal_fd)
             {.fd = xs_fileno(guest->domain.store), .events = POLLIN},
             {.fd = guest->input ? STDIN_FILENO : -1, .events = POLLIN},
         };
-        poll(polls, 4, guest->timeout_seconds > 0 && left < 5 ? (int)(left * 1000) + 1 : 5000);
+        int wait_ms = guest->timeout_seconds > 0 && left < 5 ? (int)(left * 1000) + 1 : 5000;
+        if (guest->console.log.length > 0 && wait_ms > LOG_IDLE_MS)
+            wait_ms = LOG_IDLE_MS;
+        if (poll(polls, 4, wait_ms) == 0)
+            console_log_flush(&guest->console);
         if (polls[0].revents != 0)
             return "signal";
         if (polls[1].revents != 0 && console_take(&guest->console) < 0)
@@ -240,6 +279,7 @@ int main(int count, char **arguments)
     int error = guest_run(&guest);
     console_close(&guest.console);
     domain_destroy(&guest.domain);
+    guest_unstage(&guest);
     for (size_t i = 0; i < guest.disks.count; i++)
         disk_forget(guest.disks.items[i]);
     domain_disconnect(&guest.domain);

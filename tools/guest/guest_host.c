@@ -48,6 +48,7 @@ int guest_host_open(struct guest_host *host, const char *which)
         return error;
     host->guests = text_join("%s/guests", host->lab.share);
     host->guests_inside = text_copy("/share/guests");
+    host->stage = "/run/xenolith/guests";
     return 0;
 }
 

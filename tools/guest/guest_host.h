@@ -16,8 +16,8 @@ struct guest_host;
  * with a lock held. What is plugged in or forwarded is noted in the guest's record first, under the key of the function.
  */
 struct guest_host_operations {
-    /* The xenolith-guest program, as a path in dom0, added to path. */
-    int (*helper_provide)(struct guest_host *host, struct text *path);
+    /* Adds the words of the command that starts xenolith-guest in dom0; its own arguments follow. */
+    int (*helper_provide)(struct guest_host *host, struct text_list *command);
     /* Makes a disk of a file; adds an element of xl's disk list, and helper arguments. device is "xvda" .... */
     int (*disk_plug)(struct guest_host *host, const struct guest_record *record, const struct guest_disk *disk, const char *device,
         struct text *element, struct text_list *helper_arguments);
@@ -34,6 +34,7 @@ struct guest_host {
     const struct guest_host_operations *operations;
     char *guests; /* the directory of guests here */
     char *guests_inside; /* and in dom0 */
+    const char *stage; /* where xenolith-guest puts kernel and ramdisk first, in dom0; NULL: xl reads them in guests_inside */
     char *helpers_inside; /* the directory of our programs in dom0; the lab's, once helper_provide was called */
     struct lab_state lab;
 };

@@ -33,6 +33,12 @@ static const char *const helpers[] = {"xenolith-guest", "xenolith-hotplug"};
 
 #define HELPERS_COUNT (sizeof(helpers) / sizeof(helpers[0]))
 
+/* In dom0: the programs are run from memory, since each page of them costs milliseconds over 9p. */
+static const char local_copy[] = "key=$1; shift; cd /run/xenolith/tools/$key 2> /dev/null || {\n"
+                                 "new=/run/xenolith/tools/$key.$$; mkdir -p $new && cp /share/tools/$key/* $new/ && chmod 755 $new/*;\n"
+                                 "mv -T $new /run/xenolith/tools/$key 2> /dev/null || rm -rf $new; }\n"
+                                 "exec /run/xenolith/tools/$key/xenolith-guest \"$@\"";
+
 static int helper_copy(const char *directory, const char *name)
 {
     char *program = install_program("dom0-agent", name);
@@ -56,7 +62,7 @@ static int helper_copy(const char *directory, const char *name)
 /*
  * Puts what dom0 runs into the share, under a name made of its contents: build trees that share the lab may have different ones.
  */
-static int helper_provide(struct guest_host *host, struct text *path)
+static int helper_provide(struct guest_host *host, struct text_list *command)
 {
     char key[DIGEST_HEX_SIZE];
     struct digest digest;
@@ -78,8 +84,12 @@ static int helper_provide(struct guest_host *host, struct text *path)
     for (size_t i = 0; error == 0 && i < HELPERS_COUNT; i++)
         error = helper_copy(directory, helpers[i]);
     free(host->helpers_inside);
-    host->helpers_inside = text_join("/share/tools/%s", key);
-    text_format(path, "%s/xenolith-guest", host->helpers_inside);
+    host->helpers_inside = text_join("/run/xenolith/tools/%s", key);
+    text_list_add(command, "sh");
+    text_list_add(command, "-c");
+    text_list_add(command, local_copy);
+    text_list_add(command, "xenolith-guest");
+    text_list_add(command, key);
     free(directory);
     return error;
 }

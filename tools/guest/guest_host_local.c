@@ -14,12 +14,12 @@
 #include "tools/base/install.h"
 #include "tools/base/process.h"
 
-static int helper_provide(struct guest_host *host, struct text *path)
+static int helper_provide(struct guest_host *host, struct text_list *command)
 {
     char *program = install_program("dom0-agent", "xenolith-guest");
 
     (void)host;
-    text_format(path, "%s", program);
+    text_list_add(command, program);
     free(program);
     return 0;
 }

@@ -32,13 +32,17 @@ struct guest_setup {
     struct text address;
 };
 
-static int stage(const struct guest_setup *setup, const char *from, const char *name)
+static int stage(struct guest_setup *setup, const char *from, const char *name)
 {
     char *to = guest_record_path(&setup->record, name);
 
     int error = file_copy(from, to);
     if (error < 0)
         report_error(error, "cannot copy %s to %s", from, to);
+    if (setup->host->stage != NULL) {
+        text_list_add(&setup->helper, "--stage");
+        text_list_add(&setup->helper, name);
+    }
     free(to);
     return error;
 }
@@ -115,7 +119,7 @@ static int publish_ports(struct guest_setup *setup)
 
 static int write_config(const struct guest_setup *setup)
 {
-    const char *inside = setup->host->guests_inside;
+    const char *inside = setup->host->stage != NULL ? setup->host->stage : setup->host->guests_inside;
     const char *name = setup->request->name;
     char *kernel = text_join("%s/%s/kernel", inside, name);
     char *ramdisk = setup->request->ramdisk != NULL ? text_join("%s/%s/ramdisk", inside, name) : NULL;
@@ -140,13 +144,10 @@ static int write_config(const struct guest_setup *setup)
 static int prepare(struct guest_setup *setup)
 {
     const struct guest_request *request = setup->request;
-    struct text helper = {0};
 
-    int error = setup->host->operations->helper_provide(setup->host, &helper);
-    text_list_add(&setup->helper, text_string(&helper));
+    int error = setup->host->operations->helper_provide(setup->host, &setup->helper);
     text_list_add(&setup->helper, request->name);
     text_list_format(&setup->helper, "%s/%s", setup->host->guests_inside, request->name);
-    text_free(&helper);
     if (request->detach)
         text_list_add(&setup->helper, "--detach");
     if (request->input)

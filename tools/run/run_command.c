@@ -33,6 +33,7 @@
     "  --no-network         no network interface\n" \
     "  --kernel FILE        another kernel ELF\n" \
     "  --kernel-arg WORD    a word of the kernel's command line; may be repeated\n" \
+    "  --linux              Debian's own kernel instead of ours, for comparison (it needs 192M or more)\n" \
     "  --name NAME          its name\n"
 
 static const char run_usage[] =

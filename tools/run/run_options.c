@@ -13,6 +13,7 @@
 #include "tools/base/file.h"
 #include "tools/base/install.h"
 #include "tools/base/report.h"
+#include "tools/guest/linux_guest.h"
 
 enum {
     OPTION_TYPE = 256,
@@ -26,6 +27,7 @@ enum {
     OPTION_DISK,
     OPTION_KERNEL,
     OPTION_KERNEL_ARG,
+    OPTION_LINUX,
     OPTION_TIMEOUT,
     OPTION_NAME,
     OPTION_USER,
@@ -51,6 +53,7 @@ static const struct option long_options[] = {
     {"disk", required_argument, NULL, OPTION_DISK},
     {"kernel", required_argument, NULL, OPTION_KERNEL},
     {"kernel-arg", required_argument, NULL, OPTION_KERNEL_ARG},
+    {"linux", no_argument, NULL, OPTION_LINUX},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"name", required_argument, NULL, OPTION_NAME},
     {"user", required_argument, NULL, OPTION_USER},
@@ -147,6 +150,10 @@ static int other_option(struct run_options *options, int option, const char *usa
     case OPTION_STATISTICS:
         options->statistics = true;
         return 0;
+    case OPTION_LINUX:
+        free(options->kernel);
+        options->kernel = NULL;
+        return linux_guest_provide(&options->kernel, &options->ramdisk);
     case OPTION_NO_NETWORK:
         options->no_network = true;
         return 0;
@@ -190,6 +197,7 @@ int run_options_parse(struct run_options *options, int count, char **arguments, 
     /* A made-up name is not in the image: it would be another image for each run. */
     options->image.hostname = options->named ? options->guest.name : "xenolith";
     options->guest.kernel = options->kernel;
+    options->guest.ramdisk = options->ramdisk;
     options->guest.network = !options->no_network;
     if (options->batch_file == NULL)
         return 0;
@@ -204,6 +212,8 @@ char *run_options_cmdline(const struct run_options *options)
     struct text text = {0};
 
     text_format(&text, "root=/dev/xvda console=hvc0%s", options->no_network ? "" : " ip=dhcp");
+    if (options->ramdisk != NULL)
+        text_format(&text, " quiet loglevel=1");
     for (size_t i = 0; i < options->kernel_arguments.count; i++)
         text_format(&text, " %s", options->kernel_arguments.items[i]);
     return text.bytes;
@@ -216,4 +226,5 @@ void run_options_free(struct run_options *options)
     guest_request_free(&options->guest);
     text_list_free(&options->kernel_arguments);
     free(options->kernel);
+    free(options->ramdisk);
 }

@@ -14,6 +14,7 @@ struct run_options {
     long batch_timeout_seconds; /* for each program */
     bool batch_stopped; /* by a signal */
     char *kernel;
+    char *ramdisk; /* --linux: then kernel is Linux */
     const char *output; /* build */
     const char *host;
     bool statistics;

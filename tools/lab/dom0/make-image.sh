@@ -82,17 +82,46 @@ finish_root() {
 	ldconfig -r "$root"
 }
 
-make_initramfs() {
-	tree=$work/initramfs
-	mkdir -p "$tree/bin" "$tree/modules" "$tree/dev" "$tree/proc" "$tree/new"
-	cp "$root/bin/busybox" "$tree/bin/"
-	: > "$tree/modules/order"
-	for module in virtio_pci virtio_blk ext4 9pnet_virtio 9p; do
+# stage_modules TREE MODULE...: copies modules with what they need, and the order to load them in.
+stage_modules() {
+	tree=$1
+	shift
+	mkdir -p "$tree/modules"
+	for module in "$@"; do
 		modprobe -d "$kernel" -S "$version" --show-depends "$module"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
 		cp "$file" "$tree/modules/"
 		basename "$file" >> "$tree/modules/order"
 	done
+}
+
+pack() { # TREE FILE
+	(cd "$1" && find . | cpio -o -H newc -R 0:0 --quiet) | gzip -1 > "$2"
+}
+
+# Its /init is ours (tools/linux-guest) and is added by the tool.
+make_linux_guest() {
+	tree=$work/linux-guest
+	mkdir -p "$tree/bin" "$tree/dev" "$tree/proc" "$tree/sys"
+	cp "$root/bin/busybox" "$tree/bin/"
+	stage_modules "$tree" xen-blkfront xen-netfront ext4
+	cat > "$tree/udhcpc.sh" <<-'EOF'
+		#!/bin/busybox sh
+		[ "$1" = bound ] || [ "$1" = renew ] || exit 0
+		/bin/busybox ifconfig "$interface" "$ip" netmask "$subnet" up
+		for gateway in $router; do /bin/busybox route add default gw "$gateway"; done
+		for server in $dns; do echo "nameserver $server"; done > /root/run/resolv.conf
+		echo "$ip" > /root/run/address
+	EOF
+	chmod 755 "$tree/udhcpc.sh"
+	pack "$tree" "$out/linux-guest.gz"
+}
+
+make_initramfs() {
+	tree=$work/initramfs
+	mkdir -p "$tree/bin" "$tree/dev" "$tree/proc" "$tree/new"
+	cp "$root/bin/busybox" "$tree/bin/"
+	stage_modules "$tree" virtio_pci virtio_blk ext4 9pnet_virtio 9p
 	cat > "$tree/init" <<-'EOF'
 		#!/bin/busybox sh
 		/bin/busybox mount -t proc proc /proc
@@ -105,13 +134,14 @@ make_initramfs() {
 		exec /bin/busybox switch_root /new /share/dom0/start
 	EOF
 	chmod 755 "$tree/init"
-	(cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) | gzip -1 > "$out/initramfs.gz"
+	pack "$tree" "$out/initramfs.gz"
 }
 
 unpack
 copy_modules
 finish_root
 make_initramfs
+make_linux_guest
 cp "$kernel/boot/vmlinuz-$version" "$out/vmlinuz"
 gunzip -c "$kernel"/boot/xen-4.*-amd64.gz > "$out/xen"
 mke2fs -q -t ext4 -O ^has_journal -d "$root" "$out/dom0.img" 1G
