@@ -104,6 +104,7 @@ static int copy_contents(int from, int to)
 /* Copies contents and permission bits, sharing blocks where the file system can. */
 int file_copy(const char *from, const char *to)
 {
+    struct stat copied;
     struct stat status;
     int error;
 
@@ -121,6 +122,8 @@ int file_copy(const char *from, const char *to)
         goto undo_from;
     }
     error = copy_contents(from_fd, to_fd);
+    if (error == 0 && fstat(to_fd, &copied) == 0 && S_ISREG(status.st_mode) && copied.st_size != status.st_size)
+        error = -EIO; /* it changed under us, or a file system told half the truth */
     close(to_fd);
 undo_from:
     close(from_fd);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,9 +114,17 @@ void report_progress_start(const char *format, ...)
     progress.shown = false;
     progress.generation++;
     progress.start_seconds = report_seconds_now();
-    if (!progress.thread_runs && pthread_create(&thread, NULL, progress_thread, NULL) == 0) {
-        pthread_detach(thread);
-        progress.thread_runs = true;
+    if (!progress.thread_runs) {
+        /* Signals are for the thread that works. */
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        if (pthread_create(&thread, NULL, progress_thread, NULL) == 0) {
+            pthread_detach(thread);
+            progress.thread_runs = true;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     pthread_cond_signal(&progress.changed);
     pthread_mutex_unlock(&progress.lock);
@@ -130,4 +139,13 @@ void report_progress_end(void)
     progress.generation++;
     pthread_cond_signal(&progress.changed);
     pthread_mutex_unlock(&progress.lock);
+}
+
+/* In a child process: the thread that shows progress stayed with the parent. */
+void report_after_fork(void)
+{
+    pthread_mutex_init(&progress.lock, NULL);
+    pthread_cond_init(&progress.changed, NULL);
+    progress.thread_runs = false;
+    progress.active = false;
 }

@@ -13,4 +13,5 @@ int report_error(int error, const char *format, ...) __attribute__((format(print
 void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_progress_start(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_progress_end(void);
+void report_after_fork(void);
 double report_seconds_now(void);

@@ -59,9 +59,12 @@ int domain_create_paused(struct domain *domain, const char *config)
     const char *arguments[] = {"xl", "create", "-p", "-e", "-q", config, NULL};
     struct process_request request = {.arguments = arguments, .stdin_fd = -1};
 
-    if (process_run_quietly(&request, "creating the guest") < 0)
-        return -EIO;
+    int created = process_run_quietly(&request, "creating the guest");
     int error = domain_find(domain);
+    if (created < 0) {
+        domain->exists = error == 0; /* an xl that crashed leaves what it had made */
+        return created;
+    }
     if (error < 0)
         return report_error(error, "xl made the guest %s, but xenstore does not know it", domain->name);
     domain->exists = true;

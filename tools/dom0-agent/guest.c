@@ -6,6 +6,7 @@
  *     --disk SERIAL     wait for this disk (plugged into the lab's QEMU) and name it /dev/xenolith/SERIAL
  *     --stage FILE      copy DIRECTORY/FILE to /run/xenolith/guests/NAME/FILE first, where the configuration expects it: xl reads
  *                       files in small blocks, each of which costs milliseconds over 9p
+ *     --publish H:G     serve 127.0.0.1:H of this machine from the guest's port G (a Xen host; in the lab QEMU does it)
  *     --timeout SECONDS end the guest after this time        --input   standard input goes to the guest's console
  *     --detach          return once the guest runs, and watch it in the background
  *     --symbols FILE    System.map of the guest's kernel, for the registers shown when it crashes
@@ -31,6 +32,7 @@
 #include "tools/dom0-agent/console.h"
 #include "tools/dom0-agent/disk.h"
 #include "tools/dom0-agent/domain.h"
+#include "tools/dom0-agent/forward.h"
 #include "tools/dom0-agent/result.h"
 
 #define LOG_IDLE_MS 200
@@ -41,6 +43,9 @@ struct guest {
     const char *symbols;
     struct text_list disks;
     struct text_list staged;
+    struct text_list publish;
+    char *address_path; /* where the forwarders find the guest's address */
+    bool address_known;
     long timeout_seconds;
     bool detach;
     bool input;
@@ -54,7 +59,7 @@ struct guest {
 static int options_parse(struct guest *guest, int count, char **arguments, const char **name)
 {
     static const struct option options[] = {
-        {"disk", required_argument, NULL, 'd'}, {"stage", required_argument, NULL, 'g'}, {"timeout", required_argument, NULL, 't'},
+        {"disk", required_argument, NULL, 'd'}, {"stage", required_argument, NULL, 'g'}, {"publish", required_argument, NULL, 'p'}, {"timeout", required_argument, NULL, 't'},
         {"symbols", required_argument, NULL, 's'}, {"detach", no_argument, NULL, 'b'},
         {"input", no_argument, NULL, 'i'}, {0}};
     int option;
@@ -64,6 +69,8 @@ static int options_parse(struct guest *guest, int count, char **arguments, const
             text_list_add(&guest->disks, optarg);
         else if (option == 'g')
             text_list_add(&guest->staged, optarg);
+        else if (option == 'p')
+            text_list_add(&guest->publish, optarg);
         else if (option == 's')
             guest->symbols = optarg;
         else if (option == 'b')
@@ -121,6 +128,16 @@ static void guest_unstage(const struct guest *guest)
     free(directory);
 }
 
+static int watches_set(struct guest *guest)
+{
+    char *path = text_join("/local/domain/%u/data/xenolith/address", guest->domain.id);
+    bool set = xs_watch(guest->domain.store, "@releaseDomain", "release") &&
+        (guest->publish.count == 0 || xs_watch(guest->domain.store, path, "address"));
+
+    free(path);
+    return set ? 0 : report_error(-errno, "cannot watch xenstore");
+}
+
 static int guest_create(struct guest *guest)
 {
     char *config = text_join("%s/guest.cfg", guest->directory);
@@ -134,8 +151,8 @@ static int guest_create(struct guest *guest)
         error = domain_create_paused(&guest->domain, config);
     if (error == 0)
         error = console_open(&guest->console, &guest->domain, log, !guest->detach);
-    if (error == 0 && !xs_watch(guest->domain.store, "@releaseDomain", "release"))
-        error = report_error(-errno, "cannot watch xenstore");
+    if (error == 0)
+        error = watches_set(guest);
     if (error == 0) {
         guest->times.unpause_ns = result_now_ns();
         error = domain_unpause(&guest->domain);
@@ -182,6 +199,28 @@ static void guest_detached(const struct guest *guest)
     if (write(guest->detach_fd, "", 1) != 1)
         report_error(-errno, "nobody waits for the guest");
     close(guest->detach_fd);
+}
+
+/* One process a port. They end with this one. */
+static int forwards_start(struct guest *guest)
+{
+    int error = 0;
+    pid_t pid;
+
+    guest->address_path = text_join("%s/address", guest->directory);
+    for (size_t i = 0; error == 0 && i < guest->publish.count; i++)
+        error = forward_start(guest->publish.items[i], guest->address_path, &pid);
+    return error;
+}
+
+/* Hands the guest's address to the forwarders, once it has told it. */
+static void address_pass(struct guest *guest)
+{
+    char *address = guest->publish.count > 0 && !guest->address_known ? domain_read(&guest->domain, "data/xenolith/address") : NULL;
+
+    if (address != NULL && file_write_string(guest->address_path, address) == 0)
+        guest->address_known = true;
+    free(address);
 }
 
 static void news_take(struct xs_handle *store)
@@ -231,8 +270,10 @@ static const char *guest_follow(struct guest *guest, int signal_fd)
             return "signal";
         if (polls[1].revents != 0 && console_take(&guest->console) < 0)
             console_gone = true;
-        if (polls[2].revents != 0)
+        if (polls[2].revents != 0) {
             news_take(guest->domain.store);
+            address_pass(guest);
+        }
         if (polls[3].revents != 0)
             input_take(guest);
     }
@@ -274,7 +315,8 @@ int main(int count, char **arguments)
         return EXIT_TOOL;
     if (guest.detach && (guest.detach_fd = guest_detach()) < 0)
         return EXIT_TOOL;
-    if (domain_connect(&guest.domain, name) < 0)
+    /* Before libxenstore's threads: the forwarders are forked. */
+    if (forwards_start(&guest) < 0 || domain_connect(&guest.domain, name) < 0)
         return EXIT_TOOL;
     int error = guest_run(&guest);
     console_close(&guest.console);

@@ -38,6 +38,7 @@ int guest_host_open(struct guest_host *host, const char *which)
         return report_error(0, "--host %s: it is lab or local", which);
     if (which != NULL ? strcmp(which, "local") == 0 : is_dom0()) {
         host->operations = &guest_host_local_operations;
+        host->helper_forwards = true;
         host->guests = text_copy("/run/xenolith/guests");
         host->guests_inside = text_copy(host->guests);
         return 0;
@@ -96,8 +97,21 @@ int guest_release(struct guest_host *host, struct guest_record *record)
     return 0;
 }
 
-/* Whether a guest that nobody holds is over: not detached, or its watcher has written its result. */
-static bool guest_over(const struct guest_record *record)
+static bool domain_exists(struct guest_host *host, const char *name)
+{
+    const char *arguments[] = {"xl", "domid", name, NULL};
+    struct text output = {0};
+
+    int status = host->operations->execute(host, arguments, false, &output);
+    text_free(&output);
+    return status == 0;
+}
+
+/*
+ * Whether a guest that nobody holds is over: its watcher has written its result, or its tool in the foreground was killed and
+ * the agent in dom0 has ended it.
+ */
+static bool guest_over(struct guest_host *host, const struct guest_record *record)
 {
     struct guest_facts facts;
     bool detached = false;
@@ -109,7 +123,7 @@ static bool guest_over(const struct guest_record *record)
         detached = guest_fact(&facts, "detached") != NULL;
         guest_facts_free(&facts);
     }
-    return over || !detached;
+    return over || (!detached && !domain_exists(host, path_name(record->directory)));
 }
 
 static int by_age(const struct dirent **a, const struct dirent **b)
@@ -152,7 +166,7 @@ void guest_host_sweep(struct guest_host *host)
         struct guest_record record;
         struct stat status;
         if (guest_record_open(&record, host->guests, entries[i]->d_name) == 0 &&
-            (guest_record_released(&record) || guest_over(&record)) && guest_release(host, &record) == 0 &&
+            (guest_record_released(&record) || guest_over(host, &record)) && guest_release(host, &record) == 0 &&
             stat(record.directory, &status) == 0) {
             finished[finished_count] = entries[i]->d_name;
             ages[finished_count++] = status.st_mtime;

@@ -35,6 +35,7 @@ struct guest_host {
     char *guests; /* the directory of guests here */
     char *guests_inside; /* and in dom0 */
     const char *stage; /* where xenolith-guest puts kernel and ramdisk first, in dom0; NULL: xl reads them in guests_inside */
+    bool helper_forwards; /* published ports are served by xenolith-guest */
     char *helpers_inside; /* the directory of our programs in dom0; the lab's, once helper_provide was called */
     struct lab_state lab;
 };

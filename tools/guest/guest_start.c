@@ -111,8 +111,10 @@ static int publish_ports(struct guest_setup *setup)
             error = setup->host->operations->publish(setup->host, text_string(&setup->address), &publish);
         if (error == 0)
             error = guest_record_note(&setup->record, "publish=%s", text);
-        text_list_add(&setup->helper, "--publish");
-        text_list_add(&setup->helper, text);
+        if (setup->host->helper_forwards) {
+            text_list_add(&setup->helper, "--publish");
+            text_list_add(&setup->helper, text);
+        }
     }
     return error;
 }

@@ -77,9 +77,9 @@ int linux_guest_provide(char **kernel, char **ramdisk)
     digest_start(&digest);
     digest_add_file(&digest, program);
     digest_end(&digest, key);
-    *kernel = text_join("%s/vmlinuz", image);
+    *kernel = text_join("%s/linux-guest.elf", image);
     *ramdisk = text_join("%s/linux-guest-%.16s", image, key);
-    char *base = text_join("%s/linux-guest.gz", image);
+    char *base = text_join("%s/linux-guest.cpio", image);
     if (!file_exists(*ramdisk))
         error = ramdisk_make(base, *ramdisk);
     free(base);

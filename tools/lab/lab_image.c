@@ -115,7 +115,8 @@ static void images_prune(const char *cache, const char *key)
 static int tools_check(void)
 {
     static const char *const needed[][2] = {{"apt-get", "apt"}, {"dpkg-deb", "dpkg"}, {"depmod", "kmod"},
-        {"cpio", "cpio"}, {"tar", "tar"}, {"mke2fs", "e2fsprogs"}};
+        {"cpio", "cpio"}, {"tar", "tar"},
+        {"xz", "xz-utils"}, {"mke2fs", "e2fsprogs"}};
 
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
         if (!program_exists(needed[i][0]))

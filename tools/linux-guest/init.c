@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -256,6 +257,13 @@ static int all_run(void)
     return status;
 }
 
+/* control/shutdown: Linux then runs /sbin/poweroff, which is a script of ours that signals us. */
+static void shutdown_ask(int number)
+{
+    kill(-1, number == SIGTERM ? SIGTERM : SIGKILL);
+    alarm(5);
+}
+
 int main(void)
 {
     struct sysinfo information;
@@ -263,6 +271,8 @@ int main(void)
     int status = 126;
 
     report_name_set("init");
+    signal(SIGTERM, shutdown_ask);
+    signal(SIGALRM, shutdown_ask);
     must_mount("proc", "/proc", "proc", 0);
     must_mount("sys", "/sys", "sysfs", 0);
     must_mount("dev", "/dev", "devtmpfs", 0);
@@ -270,7 +280,8 @@ int main(void)
     xenbus_open();
     if (root_mount() == 0) {
         network_start();
-        if (chroot(ROOT) == 0 && chdir("/") == 0) {
+        /* The kernel's own threads share our root: they are to find /sbin/poweroff in the initramfs. */
+        if (unshare(CLONE_FS) == 0 && chroot(ROOT) == 0 && chdir("/") == 0) {
             settings_read();
             status = all_run();
         }

@@ -94,6 +94,7 @@ static void guest_child(struct batch_run *run, int output_fd)
 {
     struct guest_outcome outcome = {0};
 
+    report_after_fork();
     dup2(output_fd, STDOUT_FILENO);
     close(output_fd);
     signal(SIGINT, SIG_DFL);
