@@ -38,7 +38,8 @@ void mount_release(struct mount *mount)
     if (whole && file_system->operations->unmount) {
         /* The last mount of it: bind mounts hold the file system by a take on the first mount's root inode. */
         inode_release(file_system->root);
-        file_system->operations->synchronize(file_system);
+        if (file_system->operations->synchronize)
+            file_system->operations->synchronize(file_system);
         file_system->operations->unmount(file_system);
     }
     memory_free(mount);
