@@ -15,11 +15,14 @@
 #include "kernel/boot/command_line.h"
 #include "kernel/boot/devices.h"
 #include "kernel/boot/first_program.h"
+#include "kernel/boot/guest_report.h"
 #include "kernel/memory/object_cache_start.h"
 #include "kernel/memory/page.h"
 #include "kernel/memory/page_start.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/timer.h"
+#include "kernel/vfs/vfs.h"
+#include "kernel/vm/page_cache.h"
 #include "xen/machine/boot_info.h"
 #include "xen/machine/boot_info_pv.h"
 #include "xen/machine/clock.h"
@@ -79,8 +82,12 @@ static void boot_thread(void *argument)
 {
     (void)argument;
     must("deferred work", deferred_work_start());
+    must("page cache", page_cache_start());
+    must("files", vfs_init());
     memory_report();
+    guest_report_step("kernel");
     devices_start();
+    guest_report_step("devices");
     first_program_run();
     shutdown(SHUTDOWN_REASON_POWEROFF);
 }

@@ -8,7 +8,6 @@
 #include "kernel/memory/page.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vm/address_space.h"
-#include "kernel/vm/page_cache.h"
 #include "tests/guest/tap.h"
 #include "xen/machine/clock.h"
 #include "xen/machine/cpu.h"
@@ -198,8 +197,6 @@ static void touch_test(void)
 
 void first_program_run(void)
 {
-    if (page_cache_start() != 0)
-        tap_case(false, "the page cache starts");
     touch_test();
     tap_count_resources();
     random_test();

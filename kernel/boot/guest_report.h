@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the guest tells the host by xenstore, below ~/data/xenolith (docs/guest-contract.md).
+ */
+#pragma once
+
+#include "kernel/base/compiler.h"
+
+/* A step of the boot is done now; `name` is kept. */
+void guest_report_step(const char *name);
+/* The program has been started: writes the steps. */
+void guest_report_boot(void);
+void guest_report_batch(unsigned int number, int status, uint64_t duration_ns);
+/* The end: memory in use, then the status as a shell tells it. */
+void guest_report_end(int status);
