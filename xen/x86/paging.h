@@ -89,6 +89,6 @@ struct paging_ops {
     int (*map_kernel)(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection);
     void (*unmap_kernel)(uint64_t address, size_t count);
 };
-extern const struct paging_ops paging_ops_pv;
+extern const struct paging_ops paging_ops_pv, paging_ops_pvh;
 /* Chooses the table; `root` is what the start of day runs on, whose upper half becomes everybody's. After the table allocator. */
 void paging_start(const struct paging_ops *ops, pfn_t root);

@@ -7,8 +7,6 @@
  *    one batch: mapping pages where no L1 was yet costs two updates, however many pages they are.
  *  - An L1 that is unmapped as a whole is unlinked by one update of its L2 and freed.
  *  - Entries carry machine frames; reading one goes back through Xen's table.
- *  - PROT_NONE: a not-present entry that keeps the page's number inverted, so that its address lies above all memory (Xen
- *    accepts no other on processors with L1TF), with the accessed, dirty and copy-on-write bits in place.
  *
  * Locks: root->lock guards a root's lower half; paging_kernel_root's the kernel's half. Allocations inside are atomic ones.
  */
@@ -26,65 +24,12 @@
 #include "xen/x86/direct_map_pv.h"
 #include "xen/x86/frames.h"
 #include "xen/x86/mmu_batch.h"
+#include "xen/x86/page_entry.h"
 #include "xen/x86/page_table.h"
 #include "xen/x86/paging_internal.h"
 
-#define PROT_NONE_KEPT (PAGE_TABLE_ACCESSED | PAGE_TABLE_DIRTY | PAGE_TABLE_COPY_ON_WRITE)
 #define FLUSH_SINGLE_LIMIT 8u   /* more pages than this: flush everything */
 #define FREED_LIMIT 16u         /* L1s unlinked in one batch */
-
-/* ---- Entries ------------------------------------------------------------------------------------------------------- */
-
-static uint64_t entry_rights(uint32_t flags)
-{
-    uint64_t rights = PAGE_TABLE_PRESENT | PAGE_TABLE_USER | PAGE_TABLE_ACCESSED;
-
-    if ((flags & PAGING_WRITE) && !(flags & PAGING_COPY_ON_WRITE))
-        rights |= PAGE_TABLE_WRITE;
-    if (!(flags & PAGING_EXECUTE))
-        rights |= PAGE_TABLE_NO_EXECUTE;
-    if (flags & PAGING_COPY_ON_WRITE)
-        rights |= PAGE_TABLE_COPY_ON_WRITE;
-    return rights;
-}
-
-static uint64_t entry_prot_none(pfn_t pfn, uint64_t kept)
-{
-    return (~(pfn.number << PAGE_SHIFT) & PAGE_TABLE_FRAME_MASK) | (kept & PROT_NONE_KEPT);
-}
-
-static uint64_t entry_encode(const struct paging_entry *entry)
-{
-    if (!(entry->flags & (PAGING_READ | PAGING_WRITE | PAGING_EXECUTE)))
-        return entry_prot_none(entry->pfn, entry->flags & PAGING_COPY_ON_WRITE ? PAGE_TABLE_COPY_ON_WRITE : 0);
-    return (frames_gfn(entry->pfn).number << PAGE_SHIFT) | entry_rights(entry->flags);
-}
-
-static struct paging_entry entry_decode(uint64_t value)
-{
-    struct paging_entry entry = { .flags = PAGING_MAPPED };
-
-    if (value == 0)
-        return (struct paging_entry){ .flags = 0 };
-    if (value & PAGE_TABLE_COPY_ON_WRITE)
-        entry.flags |= PAGING_COPY_ON_WRITE;
-    if (value & PAGE_TABLE_ACCESSED)
-        entry.flags |= PAGING_ACCESSED;
-    if (value & PAGE_TABLE_DIRTY)
-        entry.flags |= PAGING_DIRTY;
-    if (!(value & PAGE_TABLE_PRESENT)) {
-        entry.pfn.number = page_table_frame(~value);
-        return entry;
-    }
-    entry.flags |= PAGING_PRESENT | PAGING_READ;
-    if (value & PAGE_TABLE_WRITE)
-        entry.flags |= PAGING_WRITE;
-    if (!(value & PAGE_TABLE_NO_EXECUTE))
-        entry.flags |= PAGING_EXECUTE;
-    if (!frames_pfn_of_gfn((gfn_t){ page_table_frame(value) }, &entry.pfn))
-        panic("a user page-table entry names a frame that is not ours: 0x%llx", (unsigned long long)value);
-    return entry;
-}
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------- */
 
@@ -304,7 +249,7 @@ static int map_pv(struct paging_root *root, uint64_t address, const struct pagin
         size_t run = minimum(run_in_l1(address, count), (size_t)MAP_RUN);
         bool any = false;
         for (size_t i = 0; i < run; i++) {
-            values[i] = entries[i].flags != 0 ? entry_encode(&entries[i]) : 0;
+            values[i] = entries[i].flags != 0 ? page_entry_encode(&entries[i]) : 0;
             any |= values[i] != 0;
         }
         if (any)
@@ -354,7 +299,7 @@ static void l1_unmap(struct paging_root *root, struct change *change, uint64_t a
     for (size_t i = 0; i < count; i++) {
         uint64_t value = there ? table_read(table, first + (unsigned int)i) : 0;
         if (old)
-            old[i] = entry_decode(value);
+            old[i] = page_entry_decode(value);
         if (value != 0 && !whole)
             change_add(change, table, first + (unsigned int)i, 0);
         if (value & PAGE_TABLE_PRESENT)
@@ -409,13 +354,9 @@ static void protect_entry(struct change *change, pfn_t table, unsigned int index
 
     if (old == 0)
         return;
-    struct paging_entry entry = entry_decode(old);
-    entry.flags = (entry.flags & PAGING_COPY_ON_WRITE) | protection;
-    uint64_t value = protection != 0 ? entry_encode(&entry) | (old & PROT_NONE_KEPT) : entry_prot_none(entry.pfn, old);
+    uint64_t value = page_entry_protect(old, protection);
     /* Xen's own bits are left out of the comparison. */
-    uint64_t ours = PAGE_TABLE_FRAME_MASK | PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE | PAGE_TABLE_NO_EXECUTE |
-                    PAGE_TABLE_COPY_ON_WRITE;
-    if (((value ^ old) & ours) == 0)
+    if (((value ^ old) & PAGE_ENTRY_OURS) == 0)
         return;
     bool both_present = (old & PAGE_TABLE_PRESENT) && (value & PAGE_TABLE_PRESENT);
     mmu_batch_add(&change->batch, table, index, value, both_present ? MMU_PT_UPDATE_PRESERVE_AD : MMU_NORMAL_PT_UPDATE);
@@ -455,7 +396,7 @@ static void query_pv(struct paging_root *root, uint64_t address, struct paging_e
         spinlock_lock(&root->lock);
         bool there = walk_to(root->table, address, 1, &table) == 1;
         for (size_t i = 0; i < run; i++)
-            entries[i] = entry_decode(there ? table_read(table, page_table_index(address, 1) + (unsigned int)i) : 0);
+            entries[i] = page_entry_decode(there ? table_read(table, page_table_index(address, 1) + (unsigned int)i) : 0);
         spinlock_unlock(&root->lock);
         address += run * PAGE_SIZE;
         entries += run;
@@ -623,13 +564,6 @@ static void root_activate_pv(struct paging_root *root)
 
 /* ---- The kernel's half --------------------------------------------------------------------------------------------- */
 
-static uint64_t kernel_rights(uint32_t protection)
-{
-    uint64_t rights = PAGE_TABLE_PRESENT | PAGE_TABLE_USER | PAGE_TABLE_ACCESSED | PAGE_TABLE_NO_EXECUTE;
-
-    return protection & PAGING_WRITE ? rights | PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY : rights;
-}
-
 static void unmap_kernel_pv(uint64_t address, size_t count)
 {
     struct paging_root *root = &paging_kernel_root;
@@ -670,7 +604,7 @@ static int map_kernel_pv(uint64_t address, const gfn_t *frames, size_t count, ui
     while (count != 0 && error == 0) {
         size_t run = minimum(run_in_l1(address, count), (size_t)MAP_RUN);
         for (size_t i = 0; i < run; i++)
-            values[i] = (frames[i].number << PAGE_SHIFT) | kernel_rights(protection);
+            values[i] = page_entry_kernel(frames[i], protection);
         error = l1_write(root, &change, address, values, run);
         if (error == 0) {
             address += run * PAGE_SIZE;
