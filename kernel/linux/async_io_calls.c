@@ -60,9 +60,15 @@ long sys_io_destroy(uint64_t id)
     return error;
 }
 
+struct request_kind {
+    uint16_t opcode;
+    enum async_kind kind;
+    bool vector;
+};
+
 static int request_kind(struct async_request *request, uint16_t opcode, bool *vector)
 {
-    static const struct { uint16_t opcode; enum async_kind kind; bool vector; } kinds[] = {
+    static const struct request_kind kinds[] = {
         { LINUX_IOCB_CMD_PREAD, ASYNC_READ, false },   { LINUX_IOCB_CMD_PWRITE, ASYNC_WRITE, false },
         { LINUX_IOCB_CMD_PREADV, ASYNC_READ, true },   { LINUX_IOCB_CMD_PWRITEV, ASYNC_WRITE, true },
         { LINUX_IOCB_CMD_FSYNC, ASYNC_SYNC, false },   { LINUX_IOCB_CMD_FDSYNC, ASYNC_SYNC_DATA, false },

@@ -417,6 +417,20 @@ static const struct kind kinds[] = {
     { "epoll_ctl", NULL, strace_epoll_control_words }, { "arch_prctl", NULL, strace_arch_prctl_words },
 };
 
+static const struct kind *kind_find(const char *name, size_t name_bytes)
+{
+    for (size_t i = 0; i < array_count(kinds); i++)
+        if (strlen(kinds[i].name) == name_bytes && memcmp(kinds[i].name, name, name_bytes) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+bool strace_kind_known(const char *kind, size_t kind_bytes)
+{
+    bool out = kind_bytes > 0 && kind[0] == '>';
+    return kind_find(kind + out, kind_bytes - out) != NULL;
+}
+
 void strace_argument(struct strace_text *text, const char *kind, size_t kind_bytes, const uint64_t *arguments, unsigned int index, long result)
 {
     struct call_view view = { .arguments = arguments, .index = index, .result = result };
@@ -430,16 +444,13 @@ void strace_argument(struct strace_text *text, const char *kind, size_t kind_byt
             return;
         }
     }
-    for (size_t i = 0; i < array_count(kinds); i++) {
-        if (strlen(kinds[i].name) != kind_bytes || memcmp(kinds[i].name, kind, kind_bytes) != 0)
-            continue;
-        if (kinds[i].show)
-            kinds[i].show(text, value, &view);
-        else
-            strace_words(text, kinds[i].words, value & UINT32_MAX);
-        return;
-    }
-    show_hex(text, value, &view);
+    const struct kind *found = kind_find(kind, kind_bytes);
+    if (found && found->words)
+        strace_words(text, found->words, value & UINT32_MAX);
+    else if (found)
+        found->show(text, value, &view);
+    else
+        show_hex(text, value, &view);
 }
 
 void strace_result(struct strace_text *text, long result)

@@ -11,5 +11,7 @@
  * may begin with '>' (filled by the call: read only when result ≥ 0). An unknown kind is printed in hexadecimal.
  */
 void strace_argument(struct strace_text *text, const char *kind, size_t kind_bytes, const uint64_t *arguments, unsigned int index, long result);
+/* Whether the word is one of ours ('>' before it does not matter): for tests of syscalls.def. */
+bool strace_kind_known(const char *kind, size_t kind_bytes);
 /* The call's answer: a number, or the error's name. */
 void strace_result(struct strace_text *text, long result);
