@@ -11,13 +11,17 @@
 #include "kernel/base/log.h"
 #include "kernel/boot/command_line.h"
 #include "kernel/fs/ext4/ext4.h"
+#include "kernel/fs/tmpfs/cpio.h"
+#include "kernel/fs/tmpfs/tmpfs.h"
+#include "kernel/memory/page_start.h"
 #include "kernel/vfs/credentials.h"
 #include "kernel/vfs/inode.h"
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/vfs.h"
 #include "xen/machine/boot_info.h"
+#include "xen/x86/frames.h"
 
-static const struct file_system_type *const types[] = { &ext4_type };
+static const struct file_system_type *const types[] = { &ext4_type, &tmpfs_type };
 
 static const struct {
     const char *target;
@@ -44,13 +48,30 @@ static int type_mount(const char *name, const char *source, unsigned long flags,
     return error != 0 ? error : mount_root(file_system, flags, root);
 }
 
-static int root_from_ramdisk(void)
+/* The pages of the ramdisk become ordinary memory. */
+static void ramdisk_free(void)
 {
-    if (boot_info.ramdisk_bytes == 0)
+    uint64_t pages = PAGE_ROUND_UP(boot_info.ramdisk_bytes) >> PAGE_SHIFT;
+
+    page_add_range(frames_pfn(boot_info.ramdisk), pages);
+    boot_info.ramdisk = NULL;
+    boot_info.ramdisk_bytes = 0;
+}
+
+static int root_from_ramdisk(struct fs_context *context)
+{
+    if (boot_info.ramdisk_bytes == 0) {
         log_error("root: no root= on the command line, and no ramdisk");
-    else
-        log_error("root: this build cannot unpack a ramdisk");
-    return -ENODEV;
+        return -ENODEV;
+    }
+    int error = type_mount("tmpfs", "rootfs", 0, &context->root);
+    if (error != 0)
+        return error;
+    context->working_directory = context->root;
+    path_take(&context->working_directory);
+    error = cpio_unpack(context, boot_info.ramdisk, boot_info.ramdisk_bytes);
+    ramdisk_free();
+    return error;
 }
 
 static int root_from_disk(struct fs_context *context, const char *disk)
@@ -90,7 +111,7 @@ int root_mount(struct fs_context *context)
     if (context->credentials == NULL)
         return -ENOMEM;
     if (root == NULL || strcmp(root, "ramdisk") == 0)
-        error = root_from_ramdisk();
+        error = root_from_ramdisk(context);
     else
         error = root_from_disk(context, root);
     if (error == 0)
