@@ -24,11 +24,11 @@
 #include "xen/x86/direct_map_pv.h"
 #include "xen/x86/frames.h"
 #include "xen/x86/mmu_batch.h"
+#include "xen/x86/page_change.h"
 #include "xen/x86/page_entry.h"
 #include "xen/x86/page_table.h"
 #include "xen/x86/paging_internal.h"
 
-#define FLUSH_SINGLE_LIMIT 8u   /* more pages than this: flush everything */
 #define FREED_LIMIT 16u         /* L1s unlinked in one batch */
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------- */
@@ -61,99 +61,6 @@ static unsigned int walk_to(pfn_t root, uint64_t address, unsigned int level, pf
     return reached;
 }
 
-/* ---- Flushing ------------------------------------------------------------------------------------------------------ */
-
-/* What one operation changes: the batch, and the pages whose old translations must go. */
-struct change {
-    struct mmu_batch batch;
-    uint32_t flush_count;                       /* pages to flush; beyond the limit only the count */
-    uint64_t flush_addresses[FLUSH_SINGLE_LIMIT];
-};
-
-static void change_init(struct change *change)
-{
-    mmu_batch_init(&change->batch);
-    change->flush_count = 0;
-}
-
-static void change_flush(struct change *change, uint64_t address)
-{
-    if (change->flush_count < FLUSH_SINGLE_LIMIT)
-        change->flush_addresses[change->flush_count] = address;
-    change->flush_count++;
-}
-
-static void change_flush_all(struct change *change)
-{
-    change->flush_count = FLUSH_SINGLE_LIMIT + 1;
-}
-
-/* Fills the flush operations for the CPUs of the mask; returns how many. */
-static unsigned int flush_prepare(const struct change *change, struct mmuext_op *operations, uint64_t *mask)
-{
-    bool local = *mask == 1ull << cpu_current()->number;
-    bool single = change->flush_count <= FLUSH_SINGLE_LIMIT;
-    unsigned int count = single ? change->flush_count : 1;
-
-    for (unsigned int i = 0; i < count; i++) {
-        if (single)
-            operations[i].cmd = local ? MMUEXT_INVLPG_LOCAL : MMUEXT_INVLPG_MULTI;
-        else
-            operations[i].cmd = local ? MMUEXT_TLB_FLUSH_LOCAL : MMUEXT_TLB_FLUSH_MULTI;
-        operations[i].arg1.linear_addr = single ? change->flush_addresses[i] : 0;
-        if (!local)
-            set_xen_guest_handle(operations[i].arg2.vcpumask, (void *)mask);
-    }
-    return count;
-}
-
-/* One page of the active root: Xen has a hypercall that writes and flushes at once. */
-static bool change_commit_single(struct change *change, uint64_t mask)
-{
-    if (change->batch.count != 1 || change->batch.sent != 0 || change->flush_count != 1 ||
-        mask != 1ull << cpu_current()->number || (change->batch.updates[0].ptr & 7) != MMU_NORMAL_PT_UPDATE)
-        return false;
-    change->batch.count = 0;
-    long result = hypercall_3(__HYPERVISOR_update_va_mapping, change->flush_addresses[0], change->batch.updates[0].val,
-                              UVMF_INVLPG | UVMF_LOCAL);
-    if (result != 0)
-        panic("Xen refuses the page-table entry for 0x%llx: error %ld", (unsigned long long)change->flush_addresses[0],
-              result);
-    return true;
-}
-
-/* Events masked. Refusals by Xen mean that our tables are broken. */
-static void change_commit(struct change *change, uint64_t mask)
-{
-    struct mmuext_op operations[FLUSH_SINGLE_LIMIT];
-    unsigned int done = 0;
-
-    if (change->batch.count == 0 && change->batch.error == 0 && change->flush_count == 0)
-        return;
-    if (change->batch.error == 0 && change_commit_single(change, mask)) {
-        change->flush_count = 0;
-        return;
-    }
-    if (change->batch.count != 0)
-        hypercall_queue(__HYPERVISOR_mmu_update, (uint64_t)change->batch.updates, change->batch.count, (uint64_t)&done,
-                        DOMID_SELF);
-    if (change->flush_count != 0 && mask != 0) {
-        unsigned int count = flush_prepare(change, operations, &mask);
-        hypercall_queue(__HYPERVISOR_mmuext_op, (uint64_t)operations, count, 0, DOMID_SELF);
-    }
-    int error = hypercall_queue_flush();
-    if (error != 0 || change->batch.error != 0)
-        panic("Xen refuses page-table updates: error %d", error != 0 ? error : change->batch.error);
-    change->batch.count = 0;
-    change->batch.sent = 0;
-    change->flush_count = 0;
-}
-
-static void change_add(struct change *change, pfn_t table, unsigned int index, uint64_t value)
-{
-    mmu_batch_add(&change->batch, table, index, value, MMU_NORMAL_PT_UPDATE);
-}
-
 /* ---- Making and freeing tables ------------------------------------------------------------------------------------- */
 
 static uint64_t link_to(pfn_t table)
@@ -184,7 +91,7 @@ static int chain_allocate(pfn_t *tables, unsigned int level)
  * Hangs new tables for `address`, down to an L1 that holds `count` values from its entry for the address on, below
  * `table` of `level`. 0 or -ENOMEM. Root's lock held.
  */
-static int chain_build(struct paging_root *root, struct change *change, pfn_t table, unsigned int level, uint64_t address,
+static int chain_build(struct paging_root *root, struct page_change *change, pfn_t table, unsigned int level, uint64_t address,
                        const uint64_t *values, size_t count)
 {
     pfn_t tables[4];
@@ -198,13 +105,13 @@ static int chain_build(struct paging_root *root, struct change *change, pfn_t ta
         ((uint64_t *)frames_address(tables[i]))[page_table_index(address, i)] = link_to(tables[i - 1]);
     for (unsigned int i = 1; i < level; i++)
         direct_map_set_writable(&change->batch, tables[i], false);
-    change_add(change, table, page_table_index(address, level), link_to(tables[level - 1]));
+    page_change_add(change, table, page_table_index(address, level), link_to(tables[level - 1]));
     root->table_pages += level - 1;
     return 0;
 }
 
 /* Writes values (0: skip) into the L1 for `address`, making it if need be. They do not cross its end. Root's lock held. */
-static int l1_write(struct paging_root *root, struct change *change, uint64_t address, const uint64_t *values, size_t count)
+static int l1_write(struct paging_root *root, struct page_change *change, uint64_t address, const uint64_t *values, size_t count)
 {
     unsigned int first = page_table_index(address, 1);
     pfn_t table;
@@ -214,7 +121,7 @@ static int l1_write(struct paging_root *root, struct change *change, uint64_t ad
         int error = chain_build(root, change, table, level, address, values, count);
         /* The next run may need the same tables. */
         if (error == 0)
-            change_commit(change, root->cpu_mask);
+            page_change_commit(change, root->cpu_mask);
         return error;
     }
     for (size_t i = 0; i < count; i++) {
@@ -222,8 +129,8 @@ static int l1_write(struct paging_root *root, struct change *change, uint64_t ad
             continue;
         uint64_t old = table_read(table, first + (unsigned int)i);
         if (old & PAGE_TABLE_PRESENT)
-            change_flush(change, address + i * PAGE_SIZE);
-        change_add(change, table, first + (unsigned int)i, values[i]);
+            page_change_flush(change, address + i * PAGE_SIZE);
+        page_change_add(change, table, first + (unsigned int)i, values[i]);
     }
     return 0;
 }
@@ -239,11 +146,11 @@ static size_t run_in_l1(uint64_t address, size_t count)
 
 static int map_pv(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count)
 {
-    struct change change;
+    struct page_change change;
     uint64_t values[MAP_RUN];
     int error = 0;
 
-    change_init(&change);
+    page_change_init(&change);
     spinlock_lock(&root->lock);
     while (count != 0 && error == 0) {
         size_t run = minimum(run_in_l1(address, count), (size_t)MAP_RUN);
@@ -258,7 +165,7 @@ static int map_pv(struct paging_root *root, uint64_t address, const struct pagin
         entries += run;
         count -= run;
     }
-    change_commit(&change, root->cpu_mask);
+    page_change_commit(&change, root->cpu_mask);
     spinlock_unlock(&root->lock);
     return error;
 }
@@ -270,23 +177,23 @@ static int map_pv(struct paging_root *root, uint64_t address, const struct pagin
 static void dirty_settle(struct paging_root *root, pfn_t table, uint64_t address, size_t count)
 {
     unsigned int first = page_table_index(address, 1);
-    struct change change;
+    struct page_change change;
 
     if ((root->cpu_mask & ~(1ull << cpu_current()->number)) == 0)
         return;
-    change_init(&change);
+    page_change_init(&change);
     for (size_t i = 0; i < count; i++) {
         uint64_t old = table_read(table, first + (unsigned int)i);
         if ((old & (PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY)) != (PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE))
             continue;
         mmu_batch_add(&change.batch, table, first + (unsigned int)i, old & ~PAGE_TABLE_WRITE, MMU_PT_UPDATE_PRESERVE_AD);
-        change_flush(&change, address + i * PAGE_SIZE);
+        page_change_flush(&change, address + i * PAGE_SIZE);
     }
-    change_commit(&change, root->cpu_mask);
+    page_change_commit(&change, root->cpu_mask);
 }
 
 /* Adds what empties one L1's run; the L1 itself goes, if the run is all of it, into freed[]. Root's lock held. */
-static void l1_unmap(struct paging_root *root, struct change *change, uint64_t address, struct paging_entry *old,
+static void l1_unmap(struct paging_root *root, struct page_change *change, uint64_t address, struct paging_entry *old,
                      size_t count, pfn_t *freed, size_t *freed_count)
 {
     unsigned int first = page_table_index(address, 1);
@@ -301,26 +208,26 @@ static void l1_unmap(struct paging_root *root, struct change *change, uint64_t a
         if (old)
             old[i] = page_entry_decode(value);
         if (value != 0 && !whole)
-            change_add(change, table, first + (unsigned int)i, 0);
+            page_change_add(change, table, first + (unsigned int)i, 0);
         if (value & PAGE_TABLE_PRESENT)
-            change_flush(change, address + i * PAGE_SIZE);
+            page_change_flush(change, address + i * PAGE_SIZE);
     }
     if (!whole)
         return;
-    change_add(change, upper, page_table_index(address, 2), 0);
-    change_flush_all(change);
+    page_change_add(change, upper, page_table_index(address, 2), 0);
+    page_change_flush_all(change);
     freed[(*freed_count)++] = table;
     root->table_pages--;
 }
 
 /* After the commit that unlinked them: back to ordinary pages. */
-static void tables_release(struct change *change, const pfn_t *freed, size_t count)
+static void tables_release(struct page_change *change, const pfn_t *freed, size_t count)
 {
     if (count == 0)
         return;
     for (size_t i = 0; i < count; i++)
         direct_map_set_writable(&change->batch, freed[i], true);
-    change_commit(change, 0);
+    page_change_commit(change, 0);
     for (size_t i = 0; i < count; i++)
         table_free(freed[i]);
 }
@@ -328,9 +235,9 @@ static void tables_release(struct change *change, const pfn_t *freed, size_t cou
 static void unmap_pv(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count)
 {
     pfn_t freed[FREED_LIMIT];
-    struct change change;
+    struct page_change change;
 
-    change_init(&change);
+    page_change_init(&change);
     while (count != 0) {
         size_t freed_count = 0;
         spinlock_lock(&root->lock);
@@ -342,13 +249,13 @@ static void unmap_pv(struct paging_root *root, uint64_t address, struct paging_e
             old = old ? old + run : NULL;
             count -= run;
         }
-        change_commit(&change, root->cpu_mask);
+        page_change_commit(&change, root->cpu_mask);
         tables_release(&change, freed, freed_count);
         spinlock_unlock(&root->lock);
     }
 }
 
-static void protect_entry(struct change *change, pfn_t table, unsigned int index, uint64_t address, uint32_t protection)
+static void protect_entry(struct page_change *change, pfn_t table, unsigned int index, uint64_t address, uint32_t protection)
 {
     uint64_t old = table_read(table, index);
 
@@ -361,15 +268,15 @@ static void protect_entry(struct change *change, pfn_t table, unsigned int index
     bool both_present = (old & PAGE_TABLE_PRESENT) && (value & PAGE_TABLE_PRESENT);
     mmu_batch_add(&change->batch, table, index, value, both_present ? MMU_PT_UPDATE_PRESERVE_AD : MMU_NORMAL_PT_UPDATE);
     if (old & PAGE_TABLE_PRESENT)
-        change_flush(change, address);
+        page_change_flush(change, address);
 }
 
 static void protect_pv(struct paging_root *root, uint64_t address, size_t count, uint32_t protection)
 {
-    struct change change;
+    struct page_change change;
     pfn_t table;
 
-    change_init(&change);
+    page_change_init(&change);
     while (count != 0) {
         size_t run = run_in_l1(address, count);
         spinlock_lock(&root->lock);
@@ -379,7 +286,7 @@ static void protect_pv(struct paging_root *root, uint64_t address, size_t count,
             for (size_t i = 0; i < run; i++)
                 protect_entry(&change, table, page_table_index(address, 1) + (unsigned int)i, address + i * PAGE_SIZE,
                               protection);
-            change_commit(&change, root->cpu_mask);
+            page_change_commit(&change, root->cpu_mask);
         }
         spinlock_unlock(&root->lock);
         address += run * PAGE_SIZE;
@@ -407,11 +314,11 @@ static void query_pv(struct paging_root *root, uint64_t address, struct paging_e
 static bool test_accessed_pv(struct paging_root *root, uint64_t address)
 {
     unsigned int index = page_table_index(address, 1);
-    struct change change;
+    struct page_change change;
     bool accessed = false;
     pfn_t table;
 
-    change_init(&change);
+    page_change_init(&change);
     spinlock_lock(&root->lock);
     if (walk_to(root->table, address, 1, &table) == 1) {
         uint64_t old = table_read(table, index);
@@ -420,8 +327,8 @@ static bool test_accessed_pv(struct paging_root *root, uint64_t address)
         bool settled = (old & (PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY)) != PAGE_TABLE_WRITE ||
                        (root->cpu_mask & ~(1ull << cpu_current()->number)) == 0;
         if (accessed && settled)
-            change_add(&change, table, index, old & ~PAGE_TABLE_ACCESSED);
-        change_commit(&change, 0);
+            page_change_add(&change, table, index, old & ~PAGE_TABLE_ACCESSED);
+        page_change_commit(&change, 0);
     }
     spinlock_unlock(&root->lock);
     return accessed;
@@ -437,7 +344,7 @@ static int root_op(unsigned int command, pfn_t table)
 }
 
 /* The kernel's entries of the root never change once kernel mappings have their L3. 0 or -ENOMEM. */
-static int kernel_l3_make(struct change *change)
+static int kernel_l3_make(struct page_change *change)
 {
     unsigned int index = page_table_index(KERNEL_MAP_BASE, 4);
     pfn_t table;
@@ -448,14 +355,14 @@ static int kernel_l3_make(struct change *change)
     if (error != 0)
         return error;
     direct_map_set_writable(&change->batch, table, false);
-    change_add(change, paging_kernel_root.table, index, link_to(table));
-    change_commit(change, 0);
+    page_change_add(change, paging_kernel_root.table, index, link_to(table));
+    page_change_commit(change, 0);
     return 0;
 }
 
 static int root_create_pv(struct paging_root *root)
 {
-    struct change change;
+    struct page_change change;
     pfn_t table;
 
     spinlock_init(&root->lock, "page tables", PAGING_LOCK_RANK + 1);
@@ -465,7 +372,7 @@ static int root_create_pv(struct paging_root *root)
     int error = paging_tables->allocate(&table);
     if (error != 0)
         return error;
-    change_init(&change);
+    page_change_init(&change);
     spinlock_lock(&paging_kernel_root.lock);
     error = kernel_l3_make(&change);
     if (error == 0) {
@@ -476,7 +383,7 @@ static int root_create_pv(struct paging_root *root)
             entries[index] = table_read(paging_kernel_root.table, index);
         }
         direct_map_set_writable(&change.batch, table, false);
-        change_commit(&change, 0);
+        page_change_commit(&change, 0);
         error = root_op(MMUEXT_PIN_L4_TABLE, table);
         if (error != 0)
             panic("Xen refuses a new page-table root: error %d", error);
@@ -491,14 +398,14 @@ static int root_create_pv(struct paging_root *root)
 
 /* Tables of a dead root on their way back, some at a time. */
 struct reaper {
-    struct change change;
+    struct page_change change;
     size_t count;
     pfn_t tables[32];
 };
 
 static void reaper_flush(struct reaper *reaper)
 {
-    change_commit(&reaper->change, 0);
+    page_change_commit(&reaper->change, 0);
     while (reaper->count != 0)
         table_free(reaper->tables[--reaper->count]);
 }
@@ -530,7 +437,7 @@ static void root_destroy_pv(struct paging_root *root)
     struct reaper reaper = { .count = 0 };
 
     assert(root->cpu_mask == 0);
-    change_init(&reaper.change);
+    page_change_init(&reaper.change);
     /* Unpinned and unused, the whole tree stops being tables. */
     if (root_op(MMUEXT_UNPIN_TABLE, root->table) != 0)
         panic("Xen refuses to let a page-table root go");
@@ -568,10 +475,10 @@ static void unmap_kernel_pv(uint64_t address, size_t count)
 {
     struct paging_root *root = &paging_kernel_root;
     uint64_t everybody = ~0ull >> (64 - cpu_online_count());
-    struct change change;
+    struct page_change change;
     pfn_t table;
 
-    change_init(&change);
+    page_change_init(&change);
     spinlock_lock(&root->lock);
     while (count != 0) {
         size_t run = run_in_l1(address, count);
@@ -580,13 +487,13 @@ static void unmap_kernel_pv(uint64_t address, size_t count)
             unsigned int index = page_table_index(address, 1) + (unsigned int)i;
             if (table_read(table, index) == 0)
                 continue;
-            change_add(&change, table, index, 0);
-            change_flush(&change, address + i * PAGE_SIZE);
+            page_change_add(&change, table, index, 0);
+            page_change_flush(&change, address + i * PAGE_SIZE);
         }
         address += run * PAGE_SIZE;
         count -= run;
     }
-    change_commit(&change, everybody);
+    page_change_commit(&change, everybody);
     spinlock_unlock(&root->lock);
 }
 
@@ -595,10 +502,10 @@ static int map_kernel_pv(uint64_t address, const gfn_t *frames, size_t count, ui
     struct paging_root *root = &paging_kernel_root;
     uint64_t values[MAP_RUN];
     uint64_t start = address;
-    struct change change;
+    struct page_change change;
     int error = 0;
 
-    change_init(&change);
+    page_change_init(&change);
     spinlock_lock(&root->lock);
     error = kernel_l3_make(&change);
     while (count != 0 && error == 0) {
@@ -612,7 +519,7 @@ static int map_kernel_pv(uint64_t address, const gfn_t *frames, size_t count, ui
             count -= run;
         }
     }
-    change_commit(&change, 0);
+    page_change_commit(&change, 0);
     spinlock_unlock(&root->lock);
     if (error != 0)
         unmap_kernel_pv(start, (address - start) >> PAGE_SHIFT);
