@@ -102,6 +102,7 @@ void upcall_system_call(struct trap_frame *frame)
 {
     uint32_t number = (uint32_t)frame->rax;
     frame->original_rax = number;
+    task_enter_kernel(task_current());
     if (unlikely(strace_enabled)) {
         call_run_traced(frame, number);
         return;

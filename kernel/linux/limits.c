@@ -131,9 +131,9 @@ long sys_getrusage(int who, uint64_t address)
     }
     if (who == USAGE_THREAD) {
         struct task *task = task_current();
-        uint64_t run_ns = thread_run_time_ns(task->thread);
-        uint64_t system_ns = minimum(task->system_ns, run_ns);
-        usage.user_time = timeval_from_ns(run_ns - system_ns);
+        uint64_t user_ns, system_ns;
+        task_times_get(task, &user_ns, &system_ns);
+        usage.user_time = timeval_from_ns(user_ns);
         usage.system_time = timeval_from_ns(system_ns);
         usage_add_switches(task, &usage);
     } else {

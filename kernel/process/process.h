@@ -43,7 +43,10 @@ struct process_times {
     uint64_t user_ns, system_ns, children_user_ns, children_system_ns;
 };
 
-/* Locks: p process->lock; t process table lock; a atomic; f fixed. */
+/*
+ * Locks: p process->lock; t process table lock (outer to process->lock); a atomic; f fixed. tasks and task_count change
+ * under both and are read under either.
+ */
 struct process {
     struct reference reference;
     struct spinlock lock;
@@ -69,6 +72,7 @@ struct process {
     struct process_times times;             /* p of ended tasks, and waited children */
     struct timer interval_timer;            /* p ITIMER_REAL */
     uint64_t interval_ns;                   /* p */
+    uint64_t interval_deadline_ns;          /* p 0: off */
     struct list posix_timers;               /* p */
     int next_timer_id;                      /* p */
     struct list table_link;                 /* t */
@@ -79,6 +83,22 @@ struct process {
     uint32_t personality;                   /* p */
     struct file *terminal;                  /* t controlling terminal of the session */
     uint8_t *auxiliary; size_t auxiliary_bytes; /* p /proc/self/auxv */
+    struct credentials *credentials;        /* p of the last task that changed them: for kill's checks, /proc and zombies */
+    struct task *exec_task;                 /* p it ends all others for exec */
+    bool stopped, stop_unreported, continue_unreported; /* p job control */
+    int stop_signal;                        /* p */
+    struct wait_queue stop_wait;            /* stopped tasks */
+    struct wait_queue signal_wait;          /* signalfd pollers; woken at each signal */
+    atomic_bool vfork_released;             /* a the address space is the parent's again */
+    unsigned int tasks_alive;               /* p tasks that have not begun to exit */
+    bool kernel_waits;                      /* f started by the kernel, which reaps it */
+    bool has_executed;                      /* p since fork: setpgid by the parent is over */
+    struct process_times waited;            /* p of children waited for: user_ns, system_ns */
+    uint64_t waited_peak_pages;             /* p */
+    uint64_t peak_pages;                    /* p of spaces left by exec or exit */
+    uint64_t faults_minor, faults_major;    /* p of spaces left */
+    uint64_t switches_voluntary, switches_involuntary; /* p of ended tasks */
+    struct cpu_timer *cpu_timers;           /* p ITIMER_VIRTUAL and ITIMER_PROF; NULL until first set */
 };
 
 /* Locks: s own thread only; p process->lock; t process table lock; f fixed. */
@@ -101,7 +121,12 @@ struct task {
     uint64_t rseq_area; uint32_t rseq_bytes, rseq_signature; /* s */
     char command[16];                       /* p */
     uint64_t vfork_done;                    /* a address-space handed back flag */
-    uint64_t user_ns, system_ns, state_since_ns; /* s accounting at the doors */
+    uint64_t user_ticks, door_ticks;        /* s time-stamp counter spent in user mode; at the last door */
+    bool in_kernel;                         /* s past a door that accounts */
+    uint64_t waiting_mask;                  /* p signals that signal_wait() waits for: unblocked, but not to be delivered */
+    int stop_count;                         /* s */
+    uint64_t fault_address, fault_error;    /* s of the last trap that became a signal, for its frame and the report */
+    unsigned int fault_vector;              /* s */
     bool exiting;                           /* p */
     int exit_code;
     uint64_t timer_slack_ns;
@@ -123,6 +148,9 @@ static inline struct process *process_current(void)
 }
 
 int process_init(void);
+
+/* The door's first act, by whoever serves an entry from user mode; upcall_return_to_user() is its counterpart. */
+void task_enter_kernel(struct task *task);
 
 /* Look-ups: referenced, or NULL. */
 struct process *process_find(int pid);
@@ -149,6 +177,8 @@ struct spawn_request {
     uint32_t uid, gid;
 };
 int process_spawn(const struct spawn_request *request, struct process **process);
+/* The tree that spawned programs see; once, by the roof, before the first process_spawn(). Takes its own reference. */
+void process_set_root(const struct path *root);
 /* Waits in a kernel thread until the process is a zombie, reaps it: its wait status. */
 int process_wait_kernel(struct process *process);
 
@@ -173,6 +203,7 @@ void process_exit_group(int wait_status) attribute_noreturn; /* exit_group, or d
 struct wait_result {
     int pid, uid, code, status, wait_status;
     struct process_times times;
+    uint64_t peak_pages;
 };
 long process_wait(int which_type, int which, unsigned int options, struct wait_result *result);
 
@@ -201,6 +232,21 @@ unsigned int process_count(void);
 /* Credentials of the current task replaced (takes over the reference); checks dumpable, exec rules elsewhere. */
 void task_set_credentials(struct credentials *credentials);
 uint64_t process_limit(struct process *process, unsigned int limit);
+/* prlimit: sets soft and hard (checked by the caller) and what follows from them; old may be NULL. 0 or -EINVAL. */
+int process_limit_set(struct process *process, unsigned int limit, const struct resource_limit *value, struct resource_limit *old);
+/* The next process with pid >= `pid` that is not reaped, referenced; NULL: none. */
+struct process *process_next(int pid);
+/* The next task of it with tid >= `tid`, referenced. */
+struct task *task_next(struct process *process, int tid);
+/* A new file table or fs_state of one's own: unshare(CLONE_FILES / CLONE_FS). */
+int task_unshare(bool files, bool fs);
+
+/* CPU time of a process (children not counted) and of a task. */
+void task_times_get(struct task *task, uint64_t *user_ns, uint64_t *system_ns);
+
+/* setitimer/getitimer. which: Linux's ITIMER_REAL 0, VIRTUAL 1, PROF 2. Remaining and interval in ns; value 0: off. */
+int interval_timer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_value_ns, uint64_t *old_interval_ns);
+int interval_timer_get(int which, uint64_t *value_ns, uint64_t *interval_ns);
 
 /*
  * For what upper rooms keep for a process: called by its last task at exit, and at a successful exec once the other threads are gone

@@ -11,6 +11,7 @@
 #include "xen/machine/spinlock.h"
 
 #define SIGNAL_COUNT 64
+#define SIGNAL_STACK_MINIMUM 2048u /* MINSIGSTKSZ */
 #define SIGNAL_BIT(number) (1ull << ((number) - 1))
 
 enum { SIGNAL_HUP = 1, SIGNAL_INT = 2, SIGNAL_QUIT = 3, SIGNAL_ILL = 4, SIGNAL_TRAP = 5, SIGNAL_ABRT = 6, SIGNAL_BUS = 7,
@@ -67,9 +68,18 @@ struct task;
 struct trap_frame;
 struct file;
 
-/* Sends. 0, -EAGAIN (queue limit for real-time signals). Any context but event context. information NULL: a kernel one. */
+void signal_queue_init(struct signal_queue *queue);
+/* Drops everything pending. Owner's process->lock held. */
+void signal_queue_clear(struct signal_queue *queue);
+int signal_handlers_create(const struct signal_handlers *from, struct signal_handlers **handlers);
+void signal_handlers_take(struct signal_handlers *handlers);
+void signal_handlers_release(struct signal_handlers *handlers);
+
+/* Sends. 0, -EAGAIN (queue limit for real-time signals). Any context; takes process->lock. information NULL: a kernel one. */
 int signal_send_process(struct process *process, int number, const struct signal_information *information);
 int signal_send_task(struct task *task, int number, const struct signal_information *information);
+/* To every process of a group; number 0 only looks. 0 or -ESRCH. Takes the process table lock. */
+int signal_send_group(int group_id, int number, const struct signal_information *information);
 /* kill() with Linux's pid meanings (0, -1, < -1) and permission checks by the current task. number 0 only checks. */
 long signal_kill(int pid, int number);
 long signal_kill_task(int pid_or_0, int tid, int number, const struct signal_information *information);
@@ -82,6 +92,8 @@ void signal_mask_set(uint64_t mask); /* KILL and STOP are taken out */
 uint64_t signal_pending_set(void);
 /* Waits for one of `set`: its number and information, -EAGAIN at the deadline, -EINTR. */
 long signal_wait(uint64_t set, uint64_t deadline_ns, struct signal_information *information);
+/* Takes a pending signal of `set` off the current task's queues; 0: none. */
+int signal_take(uint64_t set, struct signal_information *information);
 /* sigsuspend: sets the mask, sleeps, answers -ERESTARTNOHAND with the mask to be restored after handlers. */
 long signal_suspend(uint64_t mask);
 /* Installs a temporary mask for ppoll, pselect, epoll_pwait; restored on the way out unless a handler runs first. */
@@ -94,4 +106,5 @@ void signal_deliver(struct trap_frame *frame);
 /* rt_sigreturn. */
 long signal_return(struct trap_frame *frame);
 
+/* fd_to_change -1: a new file. Else the mask of that signalfd is changed, and *file is NULL. */
 int signal_file_create(uint64_t mask, unsigned int flags, int fd_to_change, struct file **file);

@@ -72,8 +72,7 @@ void address_space_release(struct address_space *space)
     if (!reference_release(&space->reference))
         return;
     address_space_clear(space);
-    paging_root_destroy(&space->root);
-    memory_free(space);
+    space_retire(space);
 }
 
 /* Copies the entries of one private area, making them copy-on-write on both sides. Both page_locks are free. */
@@ -97,8 +96,7 @@ static int area_duplicate_pages(struct area *area, struct area *copy)
             used++;
             page_take(page_from_pfn(entries[i].pfn));
             bool shared_already = entries[i].flags & PAGING_COPY_ON_WRITE;
-            /* Of a PROT_NONE area the entries carry no rights; they get READ here and lose it below. */
-            entries[i].flags = (entries[i].flags & (PAGING_READ | PAGING_EXECUTE)) | PAGING_READ | PAGING_COPY_ON_WRITE;
+            entries[i].flags = (entries[i].flags & (PAGING_READ | PAGING_EXECUTE)) | PAGING_COPY_ON_WRITE;
             if (!shared_already) {
                 changed[i] = entries[i];
                 writable++;
@@ -106,8 +104,6 @@ static int area_duplicate_pages(struct area *area, struct area *copy)
         }
         if (writable > 0)
             paging_map(&area->space->root, address, changed, batch); /* the tables are there: cannot fail */
-        if (writable > 0 && area->protection == 0)
-            paging_protect(&area->space->root, address, batch, 0);
         mutex_unlock(&area->space->page_lock);
         if (used > 0)
             error = paging_map(&copy->space->root, address, entries, batch);
@@ -118,8 +114,6 @@ static int area_duplicate_pages(struct area *area, struct area *copy)
                     page_release(page_from_pfn(entries[i].pfn));
             break;
         }
-        if (used > 0 && area->protection == 0)
-            paging_protect(&copy->space->root, address, batch, 0);
         atomic_fetch_add(&copy->space->resident_pages, used);
         address += batch << PAGE_SHIFT;
     }

@@ -68,6 +68,7 @@ struct address_space {
     struct rw_lock lock;
     struct mutex page_lock;           /* look at page-table entries, then change them; inner to the page caches' locks */
     struct paging_root root;
+    struct list dying_link;           /* space_reaper.c's */
     atomic_uint users;                /* a processes that run in it; nobody left: emptied */
     struct tree areas;                /* w */
     uint64_t area_count;              /* w */
@@ -89,6 +90,10 @@ struct address_space {
     uint64_t code_start, code_end, data_start, data_end, stack_start, arguments_start, arguments_end, environment_start, environment_end;
 };
 
+/* Makes the root that CPUs run on between programs. Once, before the first space. */
+int address_space_start(void);
+/* The current CPU leaves whatever root it runs on for the kernel's: before a program's last thread ends. */
+void address_space_leave_cpu(void);
 /* With one reference and one user. */
 int address_space_create(struct address_space **space);
 void address_space_take(struct address_space *space);

@@ -9,6 +9,7 @@
 #include "kernel/vm/area_tree.h"
 
 #define AREA_COUNT_LIMIT 65530u   /* Linux's vm.max_map_count */
+#define SPACE_TABLE_BYTES (512ull * PAGE_SIZE) /* what one lowest page table maps */
 #define SPACE_BATCH 64u           /* page-table entries handled in one go */
 #define FAULT_CLUSTER 16u         /* pages one fault may bring in */
 #define PROTECTION_ALL (PAGING_READ | PAGING_WRITE | PAGING_EXECUTE)
@@ -61,5 +62,7 @@ uint64_t address_space_place(struct address_space *space, uint64_t hint, uint64_
 int address_space_admit(struct address_space *space, uint64_t pages, uint32_t protection, uint32_t flags);
 /* Brings in all pages of the range, as MAP_POPULATE does. 0 or the first error. No lock. */
 int address_space_populate(struct address_space *space, uint64_t start, uint64_t end);
+/* Destroys the root, once no CPU has it, and frees the struct (space_reaper.c). */
+void space_retire(struct address_space *space);
 /* Rounds and checks [address, address + length): false when it is not in user space. */
 bool address_space_range(uint64_t address, uint64_t length_bytes, uint64_t *end);

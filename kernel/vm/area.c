@@ -190,12 +190,19 @@ bool area_touched_range(const struct area *area, uint64_t *start, uint64_t *end)
 void area_zap(struct area *area, uint64_t start, uint64_t end)
 {
     struct address_space *space = area->space;
-    struct paging_entry old[SPACE_BATCH];
+    struct paging_entry few[SPACE_BATCH], *old = few, *many = NULL;
+    uint64_t limit = SPACE_BATCH;
 
     if (!area_touched_range(area, &start, &end))
         return;
+    /* A run that is a whole page table costs one update in all: worth a buffer that holds it. */
+    if (end - start >= SPACE_TABLE_BYTES && (many = memory_allocate((SPACE_TABLE_BYTES >> PAGE_SHIFT) * sizeof(*many)))) {
+        old = many;
+        limit = SPACE_TABLE_BYTES >> PAGE_SHIFT;
+    }
     for (uint64_t address = start; address < end;) {
-        size_t batch = (size_t)minimum((end - address) >> PAGE_SHIFT, (uint64_t)SPACE_BATCH);
+        uint64_t table_end = round_down(address, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES;
+        size_t batch = (size_t)minimum((minimum(end, table_end) - address) >> PAGE_SHIFT, limit);
         uint64_t gone = 0;
         mutex_lock(&space->page_lock);
         paging_unmap(&space->root, address, old, batch);
@@ -209,4 +216,5 @@ void area_zap(struct area *area, uint64_t start, uint64_t end)
         address += batch << PAGE_SHIFT;
         thread_yield_if_due();
     }
+    memory_free(many);
 }

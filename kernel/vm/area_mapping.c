@@ -102,10 +102,8 @@ void area_mapping_write_protect(struct page_cache *cache, const struct page *pag
         paging_query(&area->space->root, address, &entry, 1);
         /* Marked even where mprotect has taken the right to write: it may give it back. */
         if (entry.flags != 0 && !(entry.flags & PAGING_COPY_ON_WRITE)) {
-            entry.flags = (entry.flags & PAGING_EXECUTE) | PAGING_READ | PAGING_COPY_ON_WRITE;
+            entry.flags = (entry.flags & (PAGING_READ | PAGING_EXECUTE)) | PAGING_COPY_ON_WRITE;
             paging_map(&area->space->root, address, &entry, 1); /* no new table: cannot fail */
-            if (area->protection == 0)
-                paging_protect(&area->space->root, address, 1, 0);
         }
         mutex_unlock(&area->space->page_lock);
     }

@@ -26,14 +26,12 @@ static int remap_move_pages(struct area *from, uint64_t start, struct area *to, 
         paging_unmap(&space->root, address, entries, batch);
         for (size_t i = 0; i < batch; i++)
             if (paging_entry_used(&entries[i])) {
-                entries[i].flags = (entries[i].flags & (PROTECTION_ALL | PAGING_COPY_ON_WRITE)) | PAGING_READ;
+                entries[i].flags = (entries[i].flags & (PROTECTION_ALL | PAGING_COPY_ON_WRITE)) | PAGING_PRESENT; /* no rights: PROT_NONE, kept */
                 used++;
             }
         if (used > 0) {
             area_touch(to, target, target + (batch << PAGE_SHIFT));
             error = paging_map(&space->root, target, entries, batch);
-            if (error == 0 && to->protection == 0)
-                paging_protect(&space->root, target, batch, 0);
             if (error != 0) /* no table for the new place: put them back, their tables are still there */
                 paging_unmap(&space->root, target, NULL, batch);
             if (error != 0)

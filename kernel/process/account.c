@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * CPU time: the scheduler knows how long a thread ran; how much of that was in user mode is counted in time-stamp ticks
+ * between the door that let it out and the door that took it back. What remains is system time.
+ *
+ * Ticks belong to their own thread. Their rate is measured against the clock over the time since boot.
+ */
+#include "kernel/process/process_internal.h"
+#include "xen/machine/clock.h"
+
+static uint64_t start_ticks, start_ns;
+
+static inline uint64_t account_ticks(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+void account_init(void)
+{
+    start_ticks = account_ticks();
+    start_ns = clock_monotonic_ns();
+}
+
+uint64_t account_ticks_to_ns(uint64_t ticks)
+{
+    uint64_t passed_ticks = account_ticks() - start_ticks, passed_ns = clock_monotonic_ns() - start_ns;
+
+    if (passed_ticks == 0)
+        return 0;
+    return (uint64_t)((unsigned __int128)ticks * passed_ns / passed_ticks);
+}
+
+void task_enter_kernel(struct task *task)
+{
+    uint64_t now = account_ticks();
+
+    if (task->in_kernel)
+        return;
+    task->in_kernel = true;
+    task->user_ticks += now - task->door_ticks;
+}
+
+/* The last act before user mode. */
+void task_leave_kernel(struct task *task)
+{
+    task->in_kernel = false;
+    task->door_ticks = account_ticks();
+}
+
+void task_times_get(struct task *task, uint64_t *user_ns, uint64_t *system_ns)
+{
+    uint64_t total = thread_run_time_ns(task->thread);
+    uint64_t ticks = read_once(task->user_ticks);
+
+    if (!read_once(task->in_kernel) && atomic_load(&task->thread->state) == THREAD_RUNNING)
+        ticks += account_ticks() - read_once(task->door_ticks);
+    *user_ns = minimum(account_ticks_to_ns(ticks), total);
+    *system_ns = total - *user_ns;
+}
+
+void process_times_get(struct process *process, struct process_times *times)
+{
+    struct task *task;
+
+    spinlock_lock(&process->lock);
+    *times = process->times;
+    times->children_user_ns = process->waited.user_ns;
+    times->children_system_ns = process->waited.system_ns;
+    list_for_each(task, &process->tasks, process_link) {
+        uint64_t user_ns, system_ns;
+        task_times_get(task, &user_ns, &system_ns);
+        times->user_ns += user_ns;
+        times->system_ns += system_ns;
+    }
+    spinlock_unlock(&process->lock);
+}
