@@ -339,11 +339,30 @@ static void test_network(const char *address)
     net_device_release(device);
 }
 
+/* For tests of hot plug and shutdown: every second reads what disks there are, until the host ends the guest. */
+static void attribute_noreturn wait_for_the_host(void)
+{
+    say("waiting\n");
+    for (;;) {
+        struct completion never;
+        char sector[512];
+        completion_init(&never);
+        completion_wait(&never, clock_monotonic_ns() + SECOND_NS, false);
+        for (struct block_device *disk = block_device_next(NULL); disk; disk = block_device_next(disk)) {
+            int error = block_device_read(disk, 0, sector, sizeof(sector));
+            if (error != 0)
+                say("%s: read error %d\n", disk->name, error);
+        }
+    }
+}
+
 static int devices_run(const struct native_program *program, const struct native_environment *environment)
 {
     struct grant_table_statistics grants_before, grants_after;
     struct page_statistics pages_before, pages_after;
 
+    if (environment->argument_count > 0 && strcmp(environment->arguments[0], "wait") == 0)
+        wait_for_the_host();
     grant_table_statistics(&grants_before);
     test_threads();
     page_statistics_get(&pages_before);
