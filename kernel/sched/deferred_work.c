@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Deferred work: one queue, served by a few threads. When all of them are busy (asleep in somebody's call-back) and work waits, the
- * thread that notices starts another, up to WORKER_LIMIT.
+ * Deferred work: one queue, served by a few threads. Work may be asked for in contexts that cannot create threads; so the last idle
+ * worker, before it runs something, starts another (up to WORKER_LIMIT), lest work wait for a call-back that sleeps.
  *
  * A work item may free itself in its call-back: nothing of it is touched after run() was called. That it runs is known from the
  * worker's `work`, and a second worker passes over an item that still runs.
@@ -83,7 +83,7 @@ static struct deferred_work *work_take(struct worker *worker)
 static bool work_need_worker(void)
 {
     spinlock_lock(&work_lock);
-    bool need = !list_empty(&work_queue) && worker_idle == 0 && worker_count < WORKER_LIMIT;
+    bool need = worker_idle == 0 && worker_count < WORKER_LIMIT;
     spinlock_unlock(&work_lock);
     return need;
 }

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler on a real processor's terms: shares by nice level, sleeps and timers to their deadlines, interrupts, locks under
+ * contention, deferred work, many threads; and nothing left over.
+ */
+#include "kernel/base/error.h"
+#include "kernel/boot/first_program.h"
+#include "kernel/memory/object_cache.h"
+#include "kernel/sched/completion.h"
+#include "kernel/sched/mutex.h"
+#include "kernel/sched/thread.h"
+#include "kernel/sched/timer.h"
+#include "kernel/sched/wait_queue.h"
+#include "tests/guest/tap.h"
+#include "xen/machine/clock.h"
+#include "xen/machine/cpu.h"
+
+#define MS 1000000ull
+
+static atomic_uint running_threads;
+static struct wait_queue ended = WAIT_QUEUE_INITIALIZER(ended, "test ended");
+
+static struct thread *start(const char *name, void (*entry)(void *), void *argument)
+{
+    struct thread *thread;
+    if (thread_create(&thread, name, entry, argument) != 0)
+        return NULL;
+    atomic_fetch_add(&running_threads, 1);
+    thread_start(thread);
+    return thread;
+}
+
+static void leave(void)
+{
+    if (atomic_fetch_sub(&running_threads, 1) == 1)
+        wait_queue_wake_all(&ended, 0);
+}
+
+static bool all_ended(void)
+{
+    return WAIT_UNTIL(&ended, atomic_load(&running_threads) == 0, clock_monotonic_ns() + 60000 * MS, false) == 0;
+}
+
+static void pause_for(uint64_t duration_ns)
+{
+    struct completion never;
+    completion_init(&never);
+    completion_wait(&never, clock_monotonic_ns() + duration_ns, false);
+}
+
+/* ---- Shares ---- */
+
+static uint64_t hogs_end_ns;
+
+static void hog(void *argument)
+{
+    while (clock_monotonic_ns() < hogs_end_ns)
+        thread_yield_if_due();
+    leave();
+}
+
+static uint64_t hog_share(struct thread *const hogs[], unsigned int i)
+{
+    return thread_run_time_ns(hogs[i]) / MS;
+}
+
+static void shares_test(void)
+{
+    struct thread *hogs[3];
+
+    hogs_end_ns = clock_monotonic_ns() + 1200 * MS;
+    for (int i = 0; i < 3; i++) {
+        hogs[i] = start("hog", hog, NULL);
+        thread_set_nice(hogs[i], i == 2 ? 5 : 0);
+    }
+    bool good = all_ended();
+    uint64_t a = hog_share(hogs, 0), b = hog_share(hogs, 1), c = hog_share(hogs, 2);
+    /* Weights 1024, 1024, 336: 43%, 43%, 14%. */
+    tap_case(good && a * 10 < b * 13 && b * 10 < a * 13 && c * 2 < a && c * 5 > a, "nice 0, 0 and 5 ran %llu, %llu and %llu ms",
+             (unsigned long long)a, (unsigned long long)b, (unsigned long long)c);
+    tap_case(hogs[0]->switches_involuntary > 5, "slices end: %llu times for one of them",
+             (unsigned long long)hogs[0]->switches_involuntary);
+    for (int i = 0; i < 3; i++)
+        thread_release(hogs[i]);
+}
+
+/* A sleeper gets the CPU from a hog when its time comes. */
+static uint64_t latest_ns;
+
+static void sleeper(void *argument)
+{
+    for (int i = 0; i < 20; i++) {
+        uint64_t deadline_ns = clock_monotonic_ns() + 10 * MS;
+        struct completion never;
+        completion_init(&never);
+        completion_wait(&never, deadline_ns, false);
+        latest_ns = maximum(latest_ns, clock_monotonic_ns() - deadline_ns);
+    }
+    leave();
+}
+
+static void latency_test(void)
+{
+    hogs_end_ns = clock_monotonic_ns() + 400 * MS;
+    thread_release(start("hog", hog, NULL));
+    thread_release(start("hog", hog, NULL));
+    thread_release(start("sleeper", sleeper, NULL));
+    bool good = all_ended();
+    tap_case(good && latest_ns < 30 * MS, "a sleeper beside two hogs is late by %llu us at most",
+             (unsigned long long)latest_ns / 1000);
+}
+
+/* ---- Timers ---- */
+
+#define TIMERS 64
+
+static struct timer timers[TIMERS];
+static atomic_uint fired, early, disorder;
+static uint64_t last_deadline_ns;
+
+static void timer_fired(struct timer *timer)
+{
+    if (clock_monotonic_ns() < timer->deadline_ns)
+        early++;
+    if (timer->deadline_ns < last_deadline_ns)
+        disorder++;
+    last_deadline_ns = timer->deadline_ns;
+    fired++;
+}
+
+static void timers_test(void)
+{
+    uint64_t base_ns = clock_monotonic_ns() + 20 * MS;
+    unsigned int cancelled = 0;
+
+    for (unsigned int i = 0; i < TIMERS; i++) {
+        timer_init(&timers[i], timer_fired);
+        timer_start(&timers[i], base_ns + (i * 37 % TIMERS) * MS);
+    }
+    for (unsigned int i = 0; i < TIMERS; i += 4)
+        cancelled += timer_cancel(&timers[i]);
+    timer_start(&timers[1], base_ns + 100 * MS); /* moved */
+    pause_for(250 * MS);
+    tap_case(fired + cancelled == TIMERS && cancelled == TIMERS / 4, "%u timers fired, %u were cancelled", fired, cancelled);
+    tap_case(early == 0 && disorder == 0, "none early, all in order");
+    tap_case(!timer_cancel(&timers[1]), "a fired one cannot be cancelled");
+}
+
+/* ---- Sleeping, waking, interrupting ---- */
+
+static struct wait_queue doors = WAIT_QUEUE_INITIALIZER(doors, "test doors");
+static atomic_uint passed, tickets;
+static int interrupt_answer;
+
+static bool take_ticket(void)
+{
+    unsigned int left = atomic_load(&tickets);
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&tickets, &left, left - 1))
+            return true;
+    return false;
+}
+
+static void passer(void *argument)
+{
+    struct wait_entry entry;
+
+    wait_begin_exclusive(&doors, &entry);
+    for (;;) {
+        thread_sleep_prepare();
+        if (take_ticket())
+            break;
+        wait_sleep(&entry, WAIT_FOREVER, WAIT_UNINTERRUPTIBLE);
+    }
+    wait_end(&entry);
+    passed++;
+    leave();
+}
+
+static void interruptible(void *argument)
+{
+    interrupt_answer = WAIT_UNTIL(&doors, false, WAIT_FOREVER, WAIT_INTERRUPTIBLE);
+    thread_interrupt_clear();
+    int again = WAIT_UNTIL(&doors, false, clock_monotonic_ns() + 10 * MS, WAIT_INTERRUPTIBLE);
+    if (again != -ETIMEDOUT)
+        interrupt_answer = 1;
+    leave();
+}
+
+static void waking_test(void)
+{
+    for (int i = 0; i < 10; i++)
+        thread_release(start("passer", passer, NULL));
+    pause_for(20 * MS);
+    tap_case(passed == 0 && !wait_queue_empty(&doors), "ten wait");
+    for (unsigned int i = 1; i <= 10; i++) {
+        tickets++;
+        wait_queue_wake_one(&doors, 0);
+        pause_for(2 * MS);
+        if (passed != i)
+            break;
+    }
+    tap_case(passed == 10 && all_ended(), "each wake lets one pass");
+
+    struct thread *thread = start("interrupted", interruptible, NULL);
+    pause_for(5 * MS);
+    thread_interrupt(thread);
+    tap_case(all_ended() && interrupt_answer == -EINTR, "an interruptible sleep is interrupted, the next one is not");
+    tap_case(thread_set_cpu_mask(thread, 0) == -EINVAL, "no CPU is not allowed");
+    thread_release(thread);
+}
+
+/* ---- Locks ---- */
+
+static struct mutex contended;
+static struct rw_lock shared_lock;
+static atomic_bool stop_locking;
+static unsigned int greedy_turns, turns_waited, guarded;
+static atomic_int readers_inside;
+static atomic_uint most_readers, violations;
+
+/* Has the mutex nearly always, and sleeps and yields with it held. */
+static void greedy(void *argument)
+{
+    while (!atomic_load(&stop_locking)) {
+        mutex_lock(&contended);
+        greedy_turns++;
+        thread_yield();
+        mutex_unlock(&contended);
+    }
+    leave();
+}
+
+static void humble(void *argument)
+{
+    for (int i = 0; i < 50; i++) {
+        unsigned int before = greedy_turns;
+        mutex_lock(&contended);
+        turns_waited = maximum(turns_waited, greedy_turns - before);
+        mutex_unlock(&contended);
+        thread_yield();
+    }
+    atomic_store(&stop_locking, true);
+    leave();
+}
+
+static void reader(void *argument)
+{
+    for (int i = 0; i < 200; i++) {
+        rw_lock_read(&shared_lock);
+        unsigned int inside = (unsigned int)atomic_fetch_add(&readers_inside, 1) + 1;
+        if (inside > most_readers)
+            most_readers = inside;
+        unsigned int seen = guarded;
+        thread_yield();
+        violations += guarded != seen;
+        atomic_fetch_sub(&readers_inside, 1);
+        rw_unlock_read(&shared_lock);
+    }
+    leave();
+}
+
+static void writer(void *argument)
+{
+    for (int i = 0; i < 100; i++) {
+        rw_lock_write(&shared_lock);
+        violations += atomic_load(&readers_inside) != 0;
+        unsigned int seen = guarded;
+        thread_yield();
+        guarded = seen + 1;
+        if (i % 3 == 0) {
+            rw_lock_downgrade(&shared_lock);
+            violations += guarded != seen + 1;
+            rw_unlock_read(&shared_lock);
+        } else {
+            rw_unlock_write(&shared_lock);
+        }
+    }
+    leave();
+}
+
+static void locks_test(void)
+{
+    mutex_init(&contended, "contended", 0);
+    thread_release(start("greedy", greedy, NULL));
+    thread_release(start("greedy", greedy, NULL));
+    thread_release(start("humble", humble, NULL));
+    bool good = all_ended();
+    tap_case(good && turns_waited <= 8, "a waiter gets a contended mutex after %u turns of others at most", turns_waited);
+
+    rw_lock_init(&shared_lock, "shared", 0);
+    for (int i = 0; i < 4; i++) {
+        thread_release(start("reader", reader, NULL));
+        thread_release(start("writer", writer, NULL));
+    }
+    good = all_ended();
+    tap_case(good && guarded == 400 && violations == 0, "readers and writers keep apart (%u at once at most)", most_readers);
+    tap_case(most_readers > 1, "readers share");
+}
+
+/* ---- Deferred work ---- */
+
+static struct deferred_work slow_work, quick_work;
+static atomic_uint slow_runs, slow_at_once, quick_runs;
+static atomic_bool overlapped;
+
+static void slow_run(struct deferred_work *work)
+{
+    if (atomic_fetch_add(&slow_at_once, 1) != 0)
+        overlapped = true;
+    pause_for(20 * MS);
+    atomic_fetch_sub(&slow_at_once, 1);
+    slow_runs++;
+}
+
+static void quick_run(struct deferred_work *work)
+{
+    quick_runs++;
+}
+
+static void deferred_work_test(void)
+{
+    deferred_work_init(&slow_work, slow_run);
+    deferred_work_init(&quick_work, quick_run);
+    deferred_work_schedule(&slow_work);
+    pause_for(2 * MS);
+    deferred_work_schedule(&slow_work);
+    deferred_work_schedule(&slow_work);
+    deferred_work_schedule(&quick_work);
+    pause_for(5 * MS);
+    tap_case(quick_runs == 1 && slow_runs == 0, "quick work does not wait for slow work");
+    pause_for(60 * MS);
+    tap_case(slow_runs == 2 && !overlapped, "work asked for while it runs runs once more, afterwards");
+    deferred_work_schedule(&slow_work);
+    pause_for(2 * MS);
+    deferred_work_cancel(&slow_work);
+    tap_case(slow_runs == 3 && slow_at_once == 0, "cancelling waits for it");
+}
+
+/* ---- Many threads ---- */
+
+static void brief(void *argument)
+{
+    thread_yield();
+    leave();
+}
+
+static bool many_threads(unsigned int count)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        struct thread *thread = start("brief", brief, NULL);
+        if (!thread)
+            return false;
+        thread_release(thread);
+    }
+    return all_ended();
+}
+
+static void switch_cost_test(void)
+{
+    uint64_t before_ns = clock_monotonic_ns();
+    struct thread *self = thread_current();
+    uint64_t switches = self->switches_voluntary;
+
+    hogs_end_ns = before_ns + 100 * MS;
+    thread_release(start("hog", hog, NULL));
+    while (clock_monotonic_ns() < hogs_end_ns)
+        thread_yield();
+    (void)all_ended();
+    tap_case(true, "%llu yields in 100 ms", (unsigned long long)(self->switches_voluntary - switches));
+}
+
+void first_program_run(void)
+{
+    uint64_t load[3];
+    unsigned int runnable, total, before;
+
+    deferred_work_test(); /* its workers stay */
+    (void)many_threads(100);
+    pause_for(20 * MS);
+    scheduler_load(load, &runnable, &before);
+    tap_count_resources();
+    shares_test();
+    latency_test();
+    timers_test();
+    waking_test();
+    locks_test();
+    switch_cost_test();
+    tap_case(many_threads(100), "100 threads at once");
+    pause_for(20 * MS);
+    scheduler_load(load, &runnable, &total);
+    tap_case(total == before && runnable == 1, "all threads are gone: %u, %u runnable", total, runnable);
+    uint64_t idle_ns = scheduler_idle_ns(0);
+    tap_case(idle_ns > 100 * MS && idle_ns < clock_monotonic_ns(), "idle for %llu ms", (unsigned long long)idle_ns / MS);
+    tap_check_leaks();
+    tap_done();
+}
