@@ -16,9 +16,12 @@
 #include "kernel/boot/devices.h"
 #include "kernel/boot/first_program.h"
 #include "kernel/boot/guest_report.h"
+#include "kernel/linux/dispatch.h"
+#include "kernel/linux/strace.h"
 #include "kernel/memory/object_cache_start.h"
 #include "kernel/memory/page.h"
 #include "kernel/memory/page_start.h"
+#include "kernel/process/process.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/timer.h"
 #include "kernel/vfs/vfs.h"
@@ -84,6 +87,9 @@ static void boot_thread(void *argument)
     must("deferred work", deferred_work_start());
     must("page cache", page_cache_start());
     must("files", vfs_init());
+    must("processes", process_init());
+    must("system calls", system_calls_init());
+    strace_enabled = command_line_value("strace") != NULL;
     memory_report();
     guest_report_step("kernel");
     devices_start();
