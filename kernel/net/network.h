@@ -24,3 +24,9 @@ bool network_wait_configured(uint64_t deadline_ns);
 size_t network_resolver_text(char *buffer, size_t size_bytes);
 /* Called (thread context) when that text has changed; the roof writes the file. */
 void network_set_resolver_listener(void (*changed)(void));
+
+/* The guest's own name, as it is told to the DHCP server (set before network_attach()), or as the server told it. Length, 0: none. */
+size_t network_host_name(char *buffer, size_t size_bytes);
+void network_set_host_name(const char *name);
+/* Called (thread context) when DHCP has named us. */
+void network_set_host_name_listener(void (*changed)(const char *name));

@@ -28,6 +28,7 @@
 #define PBUF_POOL_BUFSIZE 1664
 #define LWIP_PBUF_REF_T u16_t
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
+#define LWIP_PBUF_CUSTOM_DATA struct pbuf *link; /* the next packet of a queue of ours */
 #define LWIP_NETIF_TX_SINGLE_PBUF 0
 
 /* ---- Link ---- */
@@ -42,6 +43,7 @@
 #define LWIP_NETIF_LOOPBACK 0 /* kernel/net/loopback.c does it without the copy */
 #define LWIP_HAVE_LOOPIF 0
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
+#define LWIP_CHKSUM network_checksum
 
 /* ---- IPv4 ---- */
 #define LWIP_IPV4 1

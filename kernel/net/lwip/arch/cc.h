@@ -29,6 +29,8 @@ void *memory_allocate(size_t size_bytes);
 void *memory_allocate_zeroed(size_t size_bytes);
 void memory_free(void *memory);
 void network_assert_locked(void);
+/* The Internet checksum, not inverted, of bytes at any address. */
+uint16_t network_checksum(const void *bytes, int length_bytes);
 
 static inline void *lwip_allocate_zeroed(size_t count, size_t size_bytes)
 {
