@@ -53,22 +53,25 @@ static void driver_violation(struct deferred_work *work)
 static int driver_probe(struct xenbus_device *bus)
 {
     struct blkfront_disk *disk = memory_allocate_zeroed(sizeof(*disk));
-    uint64_t virtual_device, trusted = 1;
+    struct xenstore_number numbers[] = {
+        {"virtual-device", UINT32_MAX, 0, 0},
+        {"trusted", 1, 1, 0}, /* missing with older toolstacks */
+    };
 
     if (!disk)
         return -ENOMEM;
-    int error = xenstore_read_unsigned(XENSTORE_NO_TRANSACTION, bus->path, "virtual-device", UINT32_MAX, &virtual_device);
+    xenstore_read_numbers(bus->path, numbers, array_count(numbers));
+    int error = numbers[0].error;
     if (error == 0)
-        error = blkfront_handshake_name((uint32_t)virtual_device, disk->device.name, &disk->device.number);
+        error = blkfront_handshake_name((uint32_t)numbers[0].value, disk->device.name, &disk->device.number);
     if (error == 0)
         error = blkfront_transfer_init(disk);
     if (error != 0) {
         memory_free(disk);
         return error;
     }
-    (void)xenstore_read_unsigned(XENSTORE_NO_TRANSACTION, bus->path, "trusted", 1, &trusted); /* missing with older toolstacks */
-    disk->trusted = trusted == 1;
-    disk->handle = (uint16_t)virtual_device;
+    disk->trusted = numbers[1].value == 1;
+    disk->handle = (uint16_t)numbers[0].value;
     disk->bus = bus;
     disk->device.ops = &driver_ops;
     disk->device.segments_per_request = BLKFRONT_SEGMENT_LIMIT;

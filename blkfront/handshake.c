@@ -22,16 +22,17 @@
 #define INFO_REMOVABLE 2u
 #define INFO_READ_ONLY 4u
 
-static int offer_write(uint32_t transaction, void *data)
+/* No transaction is needed: the backend reads these only when our state, which is written after them, says so. */
+static int offer_write(const struct blkfront_disk *disk)
 {
-    const struct blkfront_disk *disk = data;
-    const char *path = disk->bus->path;
-    int error = xenstore_print(transaction, path, "ring-ref", "%u", disk->ring_reference);
+    const struct xenstore_number numbers[] = {
+        {.name = "ring-ref", .value = disk->ring_reference},
+        {.name = "event-channel", .value = disk->port},
+    };
+    int error = xenstore_write_numbers(disk->bus->path, numbers, array_count(numbers));
 
     if (error == 0)
-        error = xenstore_print(transaction, path, "event-channel", "%u", disk->port);
-    if (error == 0)
-        error = xenstore_print(transaction, path, "protocol", "x86_64-abi");
+        error = xenstore_print(XENSTORE_NO_TRANSACTION, disk->bus->path, "protocol", "x86_64-abi");
     return error;
 }
 
@@ -55,7 +56,7 @@ int blkfront_handshake_offer(struct blkfront_disk *disk)
     spinlock_lock(&disk->lock);
     disk->port = port;
     spinlock_unlock(&disk->lock);
-    error = xenstore_transaction(offer_write, disk);
+    error = offer_write(disk);
     if (error == 0)
         return 0;
     spinlock_lock(&disk->lock);
@@ -94,19 +95,26 @@ static int handshake_refuse(const struct blkfront_disk *disk, const char *name, 
 
 int blkfront_handshake_read(struct blkfront_disk *disk)
 {
-    struct xenbus_device *bus = disk->bus;
     struct block_device *device = &disk->device;
-    uint64_t sectors = xenbus_backend_number(bus, "sectors", UINT64_MAX / BLOCK_SECTOR_BYTES, 0);
-    uint64_t block = xenbus_backend_number(bus, "sector-size", UINT32_MAX, BLOCK_SECTOR_BYTES);
-    uint64_t physical = xenbus_backend_number(bus, "physical-sector-size", UINT32_MAX, block);
-    uint64_t info = xenbus_backend_number(bus, "info", UINT32_MAX, 0);
+    enum { SECTORS, BLOCK, PHYSICAL, INFO, FLUSH, DISCARD, GRANULARITY };
+    struct xenstore_number numbers[] = {
+        [SECTORS] = {"sectors", UINT64_MAX / BLOCK_SECTOR_BYTES / 2, 0, 0},
+        [BLOCK] = {"sector-size", UINT32_MAX, BLOCK_SECTOR_BYTES, 0},
+        [PHYSICAL] = {"physical-sector-size", UINT32_MAX, 0, 0},
+        [INFO] = {"info", UINT32_MAX, 0, 0},
+        [FLUSH] = {"feature-flush-cache", 1, 0, 0},
+        [DISCARD] = {"feature-discard", 1, 0, 0},
+        [GRANULARITY] = {"discard-granularity", UINT32_MAX, 0, 0},
+    };
 
-    if (sectors == 0 || sectors > UINT64_MAX / BLOCK_SECTOR_BYTES / 2)
+    xenbus_backend_numbers(disk->bus, numbers, array_count(numbers));
+    uint64_t sectors = numbers[SECTORS].value, block = numbers[BLOCK].value, physical = numbers[PHYSICAL].value;
+    if (sectors == 0)
         return handshake_refuse(disk, "sectors", sectors);
     if (block < BLOCK_SECTOR_BYTES || block > PAGE_SIZE || (block & (block - 1)))
         return handshake_refuse(disk, "sector-size", block);
-    atomic_store(&device->can_flush, xenbus_backend_number(bus, "feature-flush-cache", 1, 0) == 1);
-    atomic_store(&device->can_discard, xenbus_backend_number(bus, "feature-discard", 1, 0) == 1);
+    atomic_store(&device->can_flush, numbers[FLUSH].value == 1);
+    atomic_store(&device->can_discard, numbers[DISCARD].value == 1);
     if (disk->registered) {
         /* After a reconnect the disk must be the one it was; only its size may be new. */
         if (device->logical_block_bytes != block)
@@ -116,11 +124,11 @@ int blkfront_handshake_read(struct blkfront_disk *disk)
     }
     atomic_store(&device->sector_count, sectors);
     device->logical_block_bytes = (uint32_t)block;
-    device->physical_block_bytes = physical < block || physical > (1u << 20) ? (uint32_t)block : (uint32_t)physical;
-    device->read_only = info & INFO_READ_ONLY;
-    device->removable = info & INFO_REMOVABLE;
-    uint64_t granularity = xenbus_backend_number(bus, "discard-granularity", UINT32_MAX, block);
-    device->discard_granularity_bytes = granularity == 0 ? (uint32_t)block : (uint32_t)granularity;
+    device->physical_block_bytes = (uint32_t)(physical < block || physical > (1u << 20) ? block : physical);
+    device->read_only = numbers[INFO].value & INFO_READ_ONLY;
+    device->removable = numbers[INFO].value & INFO_REMOVABLE;
+    uint64_t granularity = numbers[GRANULARITY].value;
+    device->discard_granularity_bytes = (uint32_t)(granularity == 0 ? block : granularity);
     return 0;
 }
 

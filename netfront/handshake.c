@@ -36,7 +36,10 @@ int netfront_handshake_identify(struct netfront_interface *interface)
 {
     struct xenbus_device *bus = interface->bus;
     struct net_device *device = &interface->device;
-    uint64_t mtu = MTU_DEFAULT, trusted = 1;
+    struct xenstore_number numbers[] = {
+        {"trusted", 1, 1, 0}, /* both may be missing */
+        {"mtu", MTU_MOST, MTU_DEFAULT, 0},
+    };
     char mac[32];
 
     int error = xenstore_read_string(XENSTORE_NO_TRANSACTION, bus->path, "mac", mac, sizeof(mac));
@@ -44,65 +47,65 @@ int netfront_handshake_identify(struct netfront_interface *interface)
         error = netfront_handshake_parse_mac(mac, device->mac);
     if (error != 0)
         return error;
-    (void)xenstore_read_unsigned(XENSTORE_NO_TRANSACTION, bus->path, "trusted", 1, &trusted); /* both may be missing */
-    (void)xenstore_read_unsigned(XENSTORE_NO_TRANSACTION, bus->path, "mtu", MTU_MOST, &mtu);
-    interface->trusted = trusted == 1;
-    atomic_store(&device->mtu_bytes, mtu >= MTU_LEAST ? (uint32_t)mtu : MTU_DEFAULT);
+    xenstore_read_numbers(bus->path, numbers, array_count(numbers));
+    interface->trusted = numbers[0].value == 1;
+    atomic_store(&device->mtu_bytes, (uint32_t)(numbers[1].value >= MTU_LEAST ? numbers[1].value : MTU_DEFAULT));
     if (xenstore_read_string(XENSTORE_NO_TRANSACTION, bus->backend_path, "ip", device->static_address,
                              sizeof(device->static_address)) != 0)
         device->static_address[0] = 0;
     return 0;
 }
 
-static bool backend_has(struct netfront_interface *interface, const char *feature)
+/* What the backend can do; -EOPNOTSUPP where that is not enough. *split: it takes two event channels. */
+static int handshake_read_features(struct netfront_interface *interface, bool *split)
 {
-    return xenbus_backend_number(interface->bus, feature, 1, 0) == 1;
-}
-
-static void handshake_read_features(struct netfront_interface *interface)
-{
+    enum { COPY, NO_CHECKSUM, CHECKSUM_V6, GATHER, TSO_V4, TSO_V6, SPLIT };
+    struct xenstore_number numbers[] = {
+        [COPY] = {"feature-rx-copy", 1, 0, 0},
+        [NO_CHECKSUM] = {"feature-no-csum-offload", 1, 0, 0},
+        [CHECKSUM_V6] = {"feature-ipv6-csum-offload", 1, 0, 0},
+        [GATHER] = {"feature-sg", 1, 0, 0},
+        [TSO_V4] = {"feature-gso-tcpv4", 1, 0, 0},
+        [TSO_V6] = {"feature-gso-tcpv6", 1, 0, 0},
+        [SPLIT] = {"feature-split-event-channels", 1, 0, 0},
+    };
     uint32_t features = NET_FEATURE_RX_CHECKSUM;
 
-    if (!backend_has(interface, "feature-no-csum-offload"))
-        features |= NET_FEATURE_TX_CHECKSUM_V4;
-    if (backend_has(interface, "feature-ipv6-csum-offload"))
-        features |= NET_FEATURE_TX_CHECKSUM_V6;
-    if (backend_has(interface, "feature-sg"))
+    xenbus_backend_numbers(interface->bus, numbers, array_count(numbers));
+    if (!numbers[COPY].value) {
+        log_error("%s: the backend does not copy received packets", interface->bus->path);
+        return -EOPNOTSUPP;
+    }
+    features |= numbers[NO_CHECKSUM].value ? 0 : NET_FEATURE_TX_CHECKSUM_V4;
+    features |= numbers[CHECKSUM_V6].value ? NET_FEATURE_TX_CHECKSUM_V6 : 0;
+    if (numbers[GATHER].value) {
         features |= NET_FEATURE_SCATTER_GATHER;
-    if ((features & NET_FEATURE_SCATTER_GATHER) && backend_has(interface, "feature-gso-tcpv4"))
-        features |= NET_FEATURE_TSO_V4;
-    if ((features & NET_FEATURE_SCATTER_GATHER) && backend_has(interface, "feature-gso-tcpv6"))
-        features |= NET_FEATURE_TSO_V6;
+        features |= numbers[TSO_V4].value ? NET_FEATURE_TSO_V4 : 0;
+        features |= numbers[TSO_V6].value ? NET_FEATURE_TSO_V6 : 0;
+    }
     atomic_store(&interface->device.features, features);
+    *split = numbers[SPLIT].value;
+    return 0;
 }
 
-static int offer_write(uint32_t transaction, void *data)
+/* No transaction is needed: the backend reads these only when our state, which is written after them, says so. */
+static int offer_write(const struct netfront_interface *interface)
 {
-    static const struct {
-        const char *name;
-        unsigned int value;
-    } wishes[] = {
-        { "request-rx-copy", 1 },
-        { "feature-rx-notify", 1 },
-        { "feature-sg", 1 },
-        { "feature-ipv6-csum-offload", 1 },
-        { "feature-no-csum-offload", 0 },
-    };
-    const struct netfront_interface *interface = data;
-    const char *path = interface->bus->path;
     event_port_t tx_port = interface->tx_port;
     bool split = tx_port != interface->rx_port;
-    int error = xenstore_print(transaction, path, "tx-ring-ref", "%u", interface->tx_ring_reference);
+    const struct xenstore_number numbers[] = {
+        {.name = "tx-ring-ref", .value = interface->tx_ring_reference},
+        {.name = "rx-ring-ref", .value = interface->rx_ring_reference},
+        {.name = split ? "event-channel-tx" : "event-channel", .value = tx_port},
+        {.name = "request-rx-copy", .value = 1},
+        {.name = "feature-rx-notify", .value = 1},
+        {.name = "feature-sg", .value = 1},
+        {.name = "feature-ipv6-csum-offload", .value = 1},
+        {.name = "feature-no-csum-offload", .value = 0},
+        {.name = "event-channel-rx", .value = interface->rx_port}, /* last: only where they are two */
+    };
 
-    if (error == 0)
-        error = xenstore_print(transaction, path, "rx-ring-ref", "%u", interface->rx_ring_reference);
-    if (error == 0)
-        error = xenstore_print(transaction, path, split ? "event-channel-tx" : "event-channel", "%u", tx_port);
-    if (error == 0 && split)
-        error = xenstore_print(transaction, path, "event-channel-rx", "%u", interface->rx_port);
-    for (unsigned int i = 0; error == 0 && i < array_count(wishes); i++)
-        error = xenstore_print(transaction, path, wishes[i].name, "%u", wishes[i].value);
-    return error;
+    return xenstore_write_numbers(interface->bus->path, numbers, array_count(numbers) - !split);
 }
 
 /* The one port of backends that have no two. Event context. */
@@ -112,12 +115,12 @@ static void handshake_event(event_port_t port, void *data)
     netfront_receive_event(port, data);
 }
 
-static int offer_ports(struct netfront_interface *interface)
+static int offer_ports(struct netfront_interface *interface, bool split)
 {
     event_port_t tx_port, rx_port;
     int error;
 
-    if (!backend_has(interface, "feature-split-event-channels")) {
+    if (!split) {
         error = event_channel_allocate_unbound(interface->backend_domain, handshake_event, interface, &rx_port);
         tx_port = rx_port;
     } else {
@@ -174,12 +177,11 @@ static void withdraw_ring(struct page **page, grant_reference_t reference)
 int netfront_handshake_offer(struct netfront_interface *interface)
 {
     interface->backend_domain = interface->bus->backend_domain;
-    if (!backend_has(interface, "feature-rx-copy")) {
-        log_error("%s: the backend does not copy received packets", interface->bus->path);
-        return -EOPNOTSUPP;
-    }
-    handshake_read_features(interface);
-    int error = offer_ring(interface->backend_domain, &interface->tx_page, &interface->tx_ring_reference);
+    bool split;
+    int error = handshake_read_features(interface, &split);
+    if (error != 0)
+        return error;
+    error = offer_ring(interface->backend_domain, &interface->tx_page, &interface->tx_ring_reference);
     if (error == 0)
         error = offer_ring(interface->backend_domain, &interface->rx_page, &interface->rx_ring_reference);
     if (error == 0) {
@@ -189,10 +191,10 @@ int netfront_handshake_offer(struct netfront_interface *interface)
         spinlock_lock(&interface->rx_lock);
         netfront_rx_queue_init(&interface->rx, page_address(interface->rx_page));
         spinlock_unlock(&interface->rx_lock);
-        error = offer_ports(interface);
+        error = offer_ports(interface, split);
     }
     if (error == 0)
-        error = xenstore_transaction(offer_write, interface);
+        error = offer_write(interface);
     if (error != 0)
         netfront_handshake_withdraw(interface);
     return error;

@@ -34,9 +34,23 @@ static int control_take_word(uint32_t transaction, void *data)
     return xenstore_write(transaction, "control", "shutdown", "", 0);
 }
 
+/* True where there is no word to take. */
+static bool control_nothing_asked(void)
+{
+    char *value;
+    size_t length;
+    int error = xenstore_read(XENSTORE_NO_TRANSACTION, "control", "shutdown", &value, &length);
+
+    if (error == 0)
+        memory_free(value);
+    return error == -ENOENT || (error == 0 && length == 0);
+}
+
 static void control_shutdown_event(struct xenstore_watch *watch, const char *changed_path)
 {
     char word[32] = "";
+    if (control_nothing_asked())
+        return; /* as mostly: our own taking comes back here too */
     int error = xenstore_transaction(control_take_word, word);
 
     if (error != 0) {

@@ -27,14 +27,12 @@ static bool scanned;                                    /* device_lock the first
 static struct xenstore_watch bus_watch;
 static struct wait_queue settled_queue = WAIT_QUEUE_INITIALIZER(settled_queue, "xenbus");
 
-uint64_t xenbus_backend_number(struct xenbus_device *device, const char *name, uint64_t limit, uint64_t otherwise)
+void xenbus_backend_numbers(struct xenbus_device *device, struct xenstore_number *numbers, unsigned int count)
 {
-    uint64_t value;
-    int error = xenstore_read_unsigned(XENSTORE_NO_TRANSACTION, device->backend_path, name, limit, &value);
-
-    if (error != 0 && error != -ENOENT)
-        log_warning("%s: the backend's %s is unusable (%d)", device->path, name, error);
-    return error == 0 ? value : otherwise;
+    xenstore_read_numbers(device->backend_path, numbers, count);
+    for (unsigned int i = 0; i < count; i++)
+        if (numbers[i].error != 0 && numbers[i].error != -ENOENT)
+            log_warning("%s: the backend's %s is unusable (%d)", device->path, numbers[i].name, numbers[i].error);
 }
 
 void xenbus_set_state(struct xenbus_device *device, enum xenbus_state state)

@@ -68,5 +68,5 @@ int xenbus_wait_settled(uint64_t deadline_ns);
 void xenbus_set_state(struct xenbus_device *device, enum xenbus_state state);
 /* A violation or failure: one line naming the device and what was wrong; our state becomes Closing, and ~/error/... says why. Thread context. */
 void xenbus_fail(struct xenbus_device *device, int error, const char *what);
-/* Reads a number from the backend's directory; `otherwise` where it is missing or no such number. */
-uint64_t xenbus_backend_number(struct xenbus_device *device, const char *name, uint64_t limit, uint64_t otherwise);
+/* Reads numbers from the backend's directory; where one is missing its value stays, where it is no such number also, with a line. */
+void xenbus_backend_numbers(struct xenbus_device *device, struct xenstore_number *numbers, unsigned int count);

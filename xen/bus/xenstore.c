@@ -23,6 +23,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/format.h"
 #include "kernel/base/log.h"
+#include "kernel/base/panic.h"
 #include "kernel/memory/kernel_map.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/sched/completion.h"
@@ -207,42 +208,56 @@ static void xenstore_wait(struct request *request)
         log_warning("xenstore: no answer for ten seconds (request of type %u)", request->type);
 }
 
-/* Sends and waits. On 0, *reply (if wanted) is the caller's to free. */
-static int xenstore_call(uint32_t type, uint32_t transaction, const struct part parts[PARTS_LIMIT], char **reply,
-                         size_t *reply_bytes)
+/* Sends; request_await() must follow. */
+static void request_start(struct request *request, uint32_t type, uint32_t transaction, const struct part *parts)
 {
-    struct request request = { .type = type };
     size_t payload_bytes = parts[0].length_bytes + parts[1].length_bytes + parts[2].length_bytes;
 
-    if (!ring)
-        return -ENODEV;
-    if (payload_bytes > XENSTORE_PAYLOAD_BYTES)
-        return -E2BIG;
-    completion_init(&request.done);
-
+    memset(request, 0, sizeof(*request));
+    request->type = type;
+    list_init(&request->link);
+    completion_init(&request->done);
+    if (!ring || payload_bytes > XENSTORE_PAYLOAD_BYTES) {
+        request_finish(request, ring ? -E2BIG : -ENODEV);
+        return;
+    }
     mutex_lock(&send_mutex);
-    request.number = ++last_number;
+    request->number = ++last_number;
     spinlock_lock(&ring_lock);
-    list_add_last(&pending, &request.link);
+    list_add_last(&pending, &request->link);
     spinlock_unlock(&ring_lock);
-    int error = xenstore_send_message(&request, transaction, parts);
+    int error = xenstore_send_message(request, transaction, parts);
     mutex_unlock(&send_mutex);
     /* If sending failed, xenstore is broken, and the request has been or is being finished by xenstore_break(). */
     if (error != 0) {
         spinlock_lock(&ring_lock);
-        if (list_linked(&request.link))
-            request_finish(&request, error);
+        if (list_linked(&request->link))
+            request_finish(request, error);
         spinlock_unlock(&ring_lock);
     }
-    xenstore_wait(&request);
+}
 
-    if (request.error != 0 || !reply) {
-        memory_free(request.reply);
-        return request.error;
+/* Waits. On 0, *reply (if wanted) is the caller's to free. */
+static int request_await(struct request *request, char **reply, size_t *reply_bytes)
+{
+    xenstore_wait(request);
+    int error = request->error;
+    if (error != 0 || !reply) {
+        memory_free(request->reply);
+        return error;
     }
-    *reply = request.reply;
-    *reply_bytes = request.reply_bytes;
+    *reply = request->reply;
+    *reply_bytes = request->reply_bytes;
     return 0;
+}
+
+static int xenstore_call(uint32_t type, uint32_t transaction, const struct part parts[PARTS_LIMIT], char **reply,
+                         size_t *reply_bytes)
+{
+    struct request request;
+
+    request_start(&request, type, transaction, parts);
+    return request_await(&request, reply, reply_bytes);
 }
 
 int xenstore_join(char *buffer, size_t size_bytes, const char *directory, const char *name)
@@ -291,19 +306,76 @@ int xenstore_read_string(uint32_t transaction, const char *directory, const char
     return error;
 }
 
-int xenstore_read_unsigned(uint32_t transaction, const char *directory, const char *name, uint64_t limit, uint64_t *value)
+static int parse_number(const char *text, size_t length_bytes, uint64_t limit, uint64_t *value)
 {
-    char text[24];
     uint64_t number;
-    int error = xenstore_read_string(transaction, directory, name, text, sizeof(text));
+    int error = parse_unsigned(text, length_bytes, 10, &number);
 
-    if (error != 0)
-        return error == -E2BIG ? -ERANGE : error;
-    error = parse_unsigned(text, strlen(text), 10, &number);
     if (error == 0 && number > limit)
         error = -ERANGE;
     if (error == 0)
         *value = number;
+    return error;
+}
+
+int xenstore_read_unsigned(uint32_t transaction, const char *directory, const char *name, uint64_t limit, uint64_t *value)
+{
+    char *text;
+    size_t length;
+    int error = xenstore_read(transaction, directory, name, &text, &length);
+
+    if (error != 0)
+        return error;
+    error = parse_number(text, length, limit, value);
+    memory_free(text);
+    return error;
+}
+
+void xenstore_read_numbers(const char *directory, struct xenstore_number *numbers, unsigned int count)
+{
+    struct request requests[XENSTORE_BATCH_LIMIT];
+    char path[XENSTORE_PATH_BYTES];
+
+    assert(count <= XENSTORE_BATCH_LIMIT);
+    for (unsigned int i = 0; i < count; i++) {
+        numbers[i].error = xenstore_join(path, sizeof(path), directory, numbers[i].name);
+        struct part parts[PARTS_LIMIT] = {{path, strlen(path) + 1}};
+        if (numbers[i].error == 0)
+            request_start(&requests[i], XS_READ, XENSTORE_NO_TRANSACTION, parts);
+    }
+    for (unsigned int i = 0; i < count; i++) {
+        char *text;
+        size_t length;
+        if (numbers[i].error != 0)
+            continue;
+        numbers[i].error = request_await(&requests[i], &text, &length);
+        if (numbers[i].error != 0)
+            continue;
+        numbers[i].error = parse_number(text, length, numbers[i].limit, &numbers[i].value);
+        memory_free(text);
+    }
+}
+
+int xenstore_write_numbers(const char *directory, const struct xenstore_number *numbers, unsigned int count)
+{
+    struct request requests[XENSTORE_BATCH_LIMIT];
+    char path[XENSTORE_PATH_BYTES], text[24];
+    unsigned int started = 0;
+    int error = 0;
+
+    assert(count <= XENSTORE_BATCH_LIMIT);
+    for (; error == 0 && started < count; started++) {
+        error = xenstore_join(path, sizeof(path), directory, numbers[started].name);
+        if (error != 0)
+            break;
+        int length = format_string(text, sizeof(text), "%llu", (unsigned long long)numbers[started].value);
+        struct part parts[PARTS_LIMIT] = {{path, strlen(path) + 1}, {text, (size_t)length}};
+        request_start(&requests[started], XS_WRITE, XENSTORE_NO_TRANSACTION, parts);
+    }
+    for (unsigned int i = 0; i < started; i++) {
+        int answer = request_await(&requests[i], NULL, NULL);
+        error = error != 0 ? error : answer;
+    }
     return error;
 }
 

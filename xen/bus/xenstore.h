@@ -23,6 +23,21 @@ int xenstore_read(uint32_t transaction, const char *directory, const char *name,
 int xenstore_read_string(uint32_t transaction, const char *directory, const char *name, char *buffer, size_t size_bytes);
 /* A decimal number and nothing else; -EINVAL for anything else, -ERANGE past `limit`. */
 int xenstore_read_unsigned(uint32_t transaction, const char *directory, const char *name, uint64_t limit, uint64_t *value);
+
+/* Several numbers at the cost of one: the requests are all on their way before the first answer is waited for. */
+#define XENSTORE_BATCH_LIMIT 12u
+
+struct xenstore_number {
+    const char *name;
+    uint64_t limit;   /* reading: larger ones are -ERANGE */
+    uint64_t value;   /* reading: left alone where there is an error, so it may hold what else is to be taken */
+    int error;        /* reading */
+};
+
+void xenstore_read_numbers(const char *directory, struct xenstore_number *numbers, unsigned int count);
+/* The first error, or 0. */
+int xenstore_write_numbers(const char *directory, const struct xenstore_number *numbers, unsigned int count);
+
 int xenstore_write(uint32_t transaction, const char *directory, const char *name, const void *value, size_t length_bytes);
 int xenstore_print(uint32_t transaction, const char *directory, const char *name, const char *format, ...)
     attribute_printf(4, 5);
