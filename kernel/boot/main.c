@@ -103,10 +103,10 @@ void boot_main(void)
     struct thread *thread;
 
     clock_init();
-    log_info("Xenolith %s", XENOLITH_VERSION);
-    log_set_clock(clock_monotonic_ns);
     command_line_parse(boot_info.command_line);
     level_set();
+    log_info("Xenolith %s", XENOLITH_VERSION);
+    log_set_clock(clock_monotonic_ns);
     object_cache_start();
     processor_start_cpu();
     must("console", console_connect());

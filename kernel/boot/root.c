@@ -11,6 +11,7 @@
 #include "kernel/base/log.h"
 #include "kernel/boot/command_line.h"
 #include "kernel/fs/ext4/ext4.h"
+#include "kernel/fs/procfs/procfs.h"
 #include "kernel/fs/tmpfs/cpio.h"
 #include "kernel/fs/tmpfs/tmpfs.h"
 #include "kernel/memory/page_start.h"
@@ -21,7 +22,7 @@
 #include "xen/machine/boot_info.h"
 #include "xen/x86/frames.h"
 
-static const struct file_system_type *const types[] = { &ext4_type, &tmpfs_type };
+static const struct file_system_type *const types[] = { &ext4_type, &procfs_type, &sysfs_type, &tmpfs_type };
 
 static const struct {
     const char *target;
@@ -105,6 +106,8 @@ int root_mount(struct fs_context *context)
     const char *root = command_line_value("root");
 
     int error = file_system_register_types(types, array_count(types));
+    if (error == 0)
+        error = procfs_start();
     if (error != 0)
         return error;
     *context = (struct fs_context){ .umask = 022, .credentials = credentials_create_root() };

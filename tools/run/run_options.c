@@ -206,7 +206,15 @@ int run_options_parse(struct run_options *options, int count, char **arguments, 
     return error;
 }
 
-/* The kernel's command line; the caller frees it. */
+static bool has_kernel_word(const struct run_options *options, const char *prefix)
+{
+    for (size_t i = 0; i < options->kernel_arguments.count; i++)
+        if (strncmp(options->kernel_arguments.items[i], prefix, strlen(prefix)) == 0)
+            return true;
+    return false;
+}
+
+/* The kernel's command line; the caller frees it. The console is the program's: of the kernel only what is wrong is shown. */
 char *run_options_cmdline(const struct run_options *options)
 {
     struct text text = {0};
@@ -214,6 +222,8 @@ char *run_options_cmdline(const struct run_options *options)
     text_format(&text, "root=/dev/xvda console=hvc0%s", options->no_network ? "" : " ip=dhcp");
     if (options->ramdisk != NULL)
         text_format(&text, " quiet loglevel=1");
+    else if (!has_kernel_word(options, "loglevel="))
+        text_format(&text, " loglevel=4");
     for (size_t i = 0; i < options->kernel_arguments.count; i++)
         text_format(&text, " %s", options->kernel_arguments.items[i]);
     return text.bytes;
