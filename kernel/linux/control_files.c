@@ -214,11 +214,14 @@ long sys_fcntl(int fd, int command, uint64_t argument)
 #define FLOCK_EXCLUSIVE 2
 #define FLOCK_NO_WAIT 4
 #define FLOCK_RELEASE 8
+#define FLOCK_MANDATORY 32
 
 long sys_flock(int fd, int operation)
 {
     struct file *file;
     int plain = operation & ~FLOCK_NO_WAIT;
+    if (operation & FLOCK_MANDATORY)
+        return 0; /* share modes once; Linux ignores them since 5.18 */
     if (plain != FLOCK_SHARED && plain != FLOCK_EXCLUSIVE && plain != FLOCK_RELEASE)
         return -EINVAL;
     int error = file_argument(fd, &file);
