@@ -7,12 +7,9 @@
 #include "kernel/base/compiler.h"
 
 struct file;
-struct task;
 
 /* Installs two files (both references are taken over, also on failure) and tells the program: 0 or -Exxx. */
 long file_install_pair(struct file *first, struct file *second, bool close_on_exec, uint64_t fds_address);
-/* The current task gets a descriptor table of its own if it shares one. 0 or -ENOMEM. */
-int unshare_files(struct task *task);
 
 /* The answer of a write to a socket: a broken connection (-EPIPE) raises SIGPIPE on the way. */
 long write_result(long result);

@@ -2,7 +2,7 @@
 /*
  * Limits, usage and priorities of processes.
  *
- * Locks: limits under process->lock; what kernel/vm checks is kept in the address space too, under its lock.
+ * Locks: limits under process->lock.
  */
 #include "kernel/base/error.h"
 #include "kernel/linux/abi/system.h"
@@ -42,39 +42,27 @@ static int limits_owner(int pid, struct process **process)
     return -EPERM;
 }
 
-static void limit_tell_space(struct process *process, uint32_t resource, uint64_t soft)
-{
-    struct address_space *space = process->space;
-    rw_lock_write(&space->lock);
-    if (resource == LIMIT_AS)
-        space->size_limit_bytes = soft;
-    else if (resource == LIMIT_DATA)
-        space->data_limit_bytes = soft;
-    else if (resource == LIMIT_STACK)
-        space->stack_limit_bytes = soft;
-    rw_unlock_write(&space->lock);
-}
-
-/* Checks and sets in one step, so that two setters cannot raise a hard limit between them. */
+/* The range and the right are checked here; kernel/process sets it with what follows from it. */
 static int limit_set(struct process *process, uint32_t resource, const struct linux_rlimit *fresh, struct linux_rlimit *old)
 {
-    int error = 0;
-    bool privileged = task_capable(CAPABILITY_SYS_RESOURCE);
-    if (fresh && fresh->soft > fresh->hard)
-        return -EINVAL;
-    if (fresh && resource == LIMIT_NOFILE && fresh->hard > DESCRIPTORS_MOST)
-        return -EPERM;
+    struct resource_limit before, wanted;
     spinlock_lock(&process->lock);
-    struct resource_limit *limit = &process->limits[resource];
-    *old = (struct linux_rlimit){ limit->soft, limit->hard };
-    if (fresh && fresh->hard > limit->hard && !privileged)
-        error = -EPERM;
-    else if (fresh)
-        *limit = (struct resource_limit){ fresh->soft, fresh->hard };
+    before = process->limits[resource];
     spinlock_unlock(&process->lock);
-    if (!error && fresh && (resource == LIMIT_AS || resource == LIMIT_DATA || resource == LIMIT_STACK))
-        limit_tell_space(process, resource, fresh->soft);
-    return error;
+    if (fresh) {
+        if (fresh->soft > fresh->hard)
+            return -EINVAL;
+        if (resource == LIMIT_NOFILE && fresh->hard > DESCRIPTORS_MOST)
+            return -EPERM;
+        if (fresh->hard > before.hard && !task_capable(CAPABILITY_SYS_RESOURCE))
+            return -EPERM;
+        wanted = (struct resource_limit){ fresh->soft, fresh->hard };
+        int error = process_limit_set(process, resource, &wanted, &before);
+        if (error)
+            return error;
+    }
+    *old = (struct linux_rlimit){ before.soft, before.hard };
+    return 0;
 }
 
 long sys_prlimit64(int pid, uint32_t resource, uint64_t limit, uint64_t old)
@@ -116,35 +104,57 @@ static void usage_add_switches(struct task *task, void *context)
     usage->switches_involuntary += (int64_t)read_once(task->thread->switches_involuntary);
 }
 
+static void usage_of_children(struct process *process, struct linux_rusage *usage)
+{
+    struct process_times times;
+    process_times_get(process, &times);
+    usage->user_time = timeval_from_ns(times.children_user_ns);
+    usage->system_time = timeval_from_ns(times.children_system_ns);
+    usage->resident_peak_kib = (int64_t)read_once(process->waited_peak_pages) * 4;
+}
+
+/* Of the process, with what its ended threads and left address spaces counted. */
+static void usage_of_process(struct process *process, struct linux_rusage *usage)
+{
+    struct process_times times;
+    process_times_get(process, &times);
+    usage->user_time = timeval_from_ns(times.user_ns);
+    usage->system_time = timeval_from_ns(times.system_ns);
+    task_for_each(process, usage_add_switches, usage);
+    usage->switches_voluntary += (int64_t)process->switches_voluntary;
+    usage->switches_involuntary += (int64_t)process->switches_involuntary;
+    usage->faults_minor += (int64_t)process->faults_minor;
+    usage->faults_major += (int64_t)process->faults_major;
+}
+
+static void usage_of_thread(struct task *task, struct linux_rusage *usage)
+{
+    uint64_t user_ns, system_ns;
+    task_times_get(task, &user_ns, &system_ns);
+    usage->user_time = timeval_from_ns(user_ns);
+    usage->system_time = timeval_from_ns(system_ns);
+    usage_add_switches(task, usage);
+}
+
 long sys_getrusage(int who, uint64_t address)
 {
     struct process *process = process_current();
-    struct process_times times;
     struct linux_rusage usage = { 0 };
-    if (who != USAGE_SELF && who != USAGE_CHILDREN && who != USAGE_THREAD)
+    if (who == USAGE_CHILDREN)
+        usage_of_children(process, &usage);
+    else if (who == USAGE_SELF)
+        usage_of_process(process, &usage);
+    else if (who == USAGE_THREAD)
+        usage_of_thread(task_current(), &usage);
+    else
         return -EINVAL;
-    process_times_get(process, &times);
-    if (who == USAGE_CHILDREN) {
-        usage.user_time = timeval_from_ns(times.children_user_ns);
-        usage.system_time = timeval_from_ns(times.children_system_ns);
-        return user_store(address, &usage);
+    if (who != USAGE_CHILDREN) {
+        struct address_space *space = process->space;
+        uint64_t peak = maximum(maximum(space->resident_peak_pages, (uint64_t)space->resident_pages), process->peak_pages);
+        usage.resident_peak_kib = (int64_t)peak * 4;
+        usage.faults_minor += (int64_t)space->faults_minor;
+        usage.faults_major += (int64_t)space->faults_major;
     }
-    if (who == USAGE_THREAD) {
-        struct task *task = task_current();
-        uint64_t user_ns, system_ns;
-        task_times_get(task, &user_ns, &system_ns);
-        usage.user_time = timeval_from_ns(user_ns);
-        usage.system_time = timeval_from_ns(system_ns);
-        usage_add_switches(task, &usage);
-    } else {
-        usage.user_time = timeval_from_ns(times.user_ns);
-        usage.system_time = timeval_from_ns(times.system_ns);
-        task_for_each(process, usage_add_switches, &usage);
-    }
-    struct address_space *space = process->space;
-    usage.resident_peak_kib = (int64_t)(maximum(space->resident_peak_pages, (uint64_t)space->resident_pages) * 4);
-    usage.faults_minor = (int64_t)space->faults_minor;
-    usage.faults_major = (int64_t)space->faults_major;
     return user_store(address, &usage);
 }
 

@@ -224,26 +224,6 @@ long sys_munlock(uint64_t address, uint64_t length_bytes)
     return lock_range(address, length_bytes, false);
 }
 
-/* Every area of the space in turn; an area that goes away meanwhile is passed over. */
-static long lock_all(bool lock)
-{
-    struct address_space *space = my_space();
-    uint64_t address = 0;
-    for (;;) {
-        rw_lock_read(&space->lock);
-        struct area *area = address_space_find(space, address);
-        uint64_t start = area ? maximum(area->start, address) : 0, end = area ? area->end : 0;
-        bool skip = area && (area->flags & AREA_SPECIAL);
-        rw_unlock_read(&space->lock);
-        if (!area)
-            return 0;
-        int error = skip ? 0 : address_space_lock_pages(space, start, end - start, lock);
-        if (error == -EAGAIN)
-            return error;
-        address = end;
-    }
-}
-
 long sys_mlockall(int flags)
 {
     if (flags == 0 || (flags & ~(LINUX_MCL_CURRENT | LINUX_MCL_FUTURE | LINUX_MCL_ONFAULT)) || flags == LINUX_MCL_ONFAULT)
@@ -255,12 +235,12 @@ long sys_mlockall(int flags)
         if ((flags & LINUX_MCL_CURRENT) && my_space()->mapped_pages * PAGE_BYTES > limit)
             return -ENOMEM;
     }
-    return flags & LINUX_MCL_CURRENT && !(flags & LINUX_MCL_ONFAULT) ? lock_all(true) : 0;
+    return address_space_lock_all(my_space(), (flags & LINUX_MCL_CURRENT) != 0, (flags & LINUX_MCL_FUTURE) != 0);
 }
 
 long sys_munlockall(void)
 {
-    return lock_all(false);
+    return address_space_lock_all(my_space(), false, false);
 }
 
 long sys_memfd_create(uint64_t name, uint32_t flags)

@@ -163,7 +163,7 @@ long sys_close_range(uint32_t first, uint32_t last, uint32_t flags)
     if ((flags & ~(LINUX_CLOSE_RANGE_UNSHARE | LINUX_CLOSE_RANGE_CLOEXEC)) || first > last)
         return -EINVAL;
     if (flags & LINUX_CLOSE_RANGE_UNSHARE) {
-        int error = unshare_files(task);
+        int error = task_unshare(true, false);
         if (error)
             return error;
     }
@@ -212,20 +212,6 @@ long sys_dup3(int old_fd, int new_fd, int flags)
     if ((unsigned int)flags & ~(unsigned int)FILE_CLOSE_ON_EXEC || old_fd == new_fd)
         return -EINVAL;
     return duplicate_at(old_fd, new_fd, (flags & FILE_CLOSE_ON_EXEC) != 0);
-}
-
-int unshare_files(struct task *task)
-{
-    struct fd_table *copy, *old;
-    int error = fd_table_duplicate(task->files, &copy);
-    if (error)
-        return error;
-    spinlock_lock(&task->process->lock);
-    old = task->files;
-    task->files = copy;
-    spinlock_unlock(&task->process->lock);
-    fd_table_release(old);
-    return 0;
 }
 
 /* Two new descriptors, told to the program; a store that fails closes both again. */

@@ -8,7 +8,6 @@
 #include "kernel/linux/abi/clone.h"
 #include "kernel/linux/abi/system.h"
 #include "kernel/linux/arguments.h"
-#include "kernel/linux/descriptors.h"
 #include "kernel/linux/system_calls.h"
 #include "kernel/linux/times.h"
 #include "kernel/linux/abi/wait.h"
@@ -132,16 +131,15 @@ long sys_unshare(uint64_t flags)
         return -EINVAL;
     if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && read_once(task->process->task_count) > 1)
         return -EINVAL;
-    int error = flags & CLONE_FS ? task_unshare_fs(task) : 0;
-    if (!error && (flags & CLONE_FILES))
-        error = unshare_files(task);
-    return error;
+    return task_unshare((flags & CLONE_FILES) != 0, (flags & CLONE_FS) != 0);
 }
 
-static int usage_answer(uint64_t address, const struct process_times *times)
+static int usage_answer(uint64_t address, const struct wait_result *result)
 {
+    const struct process_times *times = &result->times;
     struct linux_rusage usage = { .user_time = timeval_from_ns(times->user_ns + times->children_user_ns),
-                                  .system_time = timeval_from_ns(times->system_ns + times->children_system_ns) };
+                                  .system_time = timeval_from_ns(times->system_ns + times->children_system_ns),
+                                  .resident_peak_kib = (int64_t)result->peak_pages * 4 };
     return address ? user_store(address, &usage) : 0;
 }
 
@@ -158,7 +156,7 @@ long sys_wait4(int pid, uint64_t status, int options, uint64_t usage)
         return found;
     if (status && user_store(status, &result.wait_status))
         return -EFAULT;
-    return usage_answer(usage, &result.times) ? -EFAULT : found;
+    return usage_answer(usage, &result) ? -EFAULT : found;
 }
 
 /* A pidfd names the process to wait for; a non-blocking one does not wait. */
@@ -208,7 +206,7 @@ long sys_waitid(int which, int id, uint64_t information, int options, uint64_t u
         answer.child.pid = result.pid;
         answer.child.uid = (uint32_t)result.uid;
         answer.child.status = result.status;
-        if (usage_answer(usage, &result.times))
+        if (usage_answer(usage, &result))
             return -EFAULT;
     }
     /* Only the first members are written: si_signo to si_status. */
