@@ -16,7 +16,7 @@
 #include "kernel/boot/devices.h"
 #include "kernel/boot/first_program.h"
 #include "kernel/boot/guest_report.h"
-#include "kernel/linux/dispatch.h"
+#include "kernel/linux/linux.h"
 #include "kernel/linux/strace.h"
 #include "kernel/memory/object_cache_start.h"
 #include "kernel/memory/page.h"
@@ -88,7 +88,7 @@ static void boot_thread(void *argument)
     must("page cache", page_cache_start());
     must("files", vfs_init());
     must("processes", process_init());
-    must("system calls", system_calls_init());
+    must("system calls", linux_init());
     strace_enabled = command_line_value("strace") != NULL;
     memory_report();
     guest_report_step("kernel");
