@@ -17,6 +17,7 @@
 #include "kernel/boot/console_plain.h"
 #include "kernel/boot/devices.h"
 #include "kernel/boot/guest_report.h"
+#include "kernel/boot/network.h"
 #include "kernel/boot/program_settings.h"
 #include "kernel/boot/root.h"
 #include "kernel/process/process.h"
@@ -173,6 +174,8 @@ static int linux_program_run(void)
         log_error("no program given: neither `-- PROGRAM ARGUMENTS` on the command line nor /etc/xenolith/args in the image");
         return STATUS_NOT_FOUND;
     }
+    boot_network_finish(&context);
+    guest_report_step("network");
     struct file *console = console_open(&context);
     int status = settings.batch ? batch_run(&context, &settings, console)
                                 : program_run(&context, &settings, settings.arguments, console);

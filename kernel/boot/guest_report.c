@@ -55,6 +55,11 @@ void guest_report_batch(unsigned int number, int status, uint64_t duration_ns)
     report_write(name, text, format_string(text, sizeof(text), "%d %llu", status, (unsigned long long)duration_ns));
 }
 
+void guest_report_address(const char *address)
+{
+    report_write("address", address, (int)__builtin_strlen(address));
+}
+
 void guest_report_end(int status)
 {
     struct page_statistics statistics;

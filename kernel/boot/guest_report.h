@@ -11,5 +11,6 @@ void guest_report_step(const char *name);
 /* The program has been started: writes the steps. */
 void guest_report_boot(void);
 void guest_report_batch(unsigned int number, int status, uint64_t duration_ns);
+void guest_report_address(const char *address);
 /* The end: memory in use, then the status as a shell tells it. */
 void guest_report_end(int status);

@@ -16,6 +16,7 @@
 #include "kernel/boot/devices.h"
 #include "kernel/boot/first_program.h"
 #include "kernel/boot/guest_report.h"
+#include "kernel/boot/network.h"
 #include "kernel/linux/linux.h"
 #include "kernel/linux/strace.h"
 #include "kernel/memory/object_cache_start.h"
@@ -94,6 +95,7 @@ static void boot_thread(void *argument)
     guest_report_step("kernel");
     devices_start();
     guest_report_step("devices");
+    boot_network_start();
     first_program_run();
     shutdown(SHUTDOWN_REASON_POWEROFF);
 }

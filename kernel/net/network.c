@@ -257,6 +257,22 @@ static bool address_present(void)
     return source == SOURCE_OFF;
 }
 
+size_t network_address_text(char *buffer, size_t size_bytes)
+{
+    struct netif *netif;
+    size_t length = 0;
+
+    network_lock();
+    NETIF_FOREACH (netif) {
+        if (length != 0 || netif == loopback_netif() || ip4_addr_isany_val(*netif_ip4_addr(netif)))
+            continue;
+        ip4addr_ntoa_r(netif_ip4_addr(netif), buffer, (int)size_bytes);
+        length = strlen(buffer);
+    }
+    network_unlock();
+    return length;
+}
+
 /* Thread context, no locks. */
 static void change_run(struct deferred_work *work)
 {

@@ -30,3 +30,5 @@ size_t network_host_name(char *buffer, size_t size_bytes);
 void network_set_host_name(const char *name);
 /* Called (thread context) when DHCP has named us. */
 void network_set_host_name_listener(void (*changed)(const char *name));
+/* The first IPv4 address there is besides loopback's, as text; its length, 0: none. */
+size_t network_address_text(char *buffer, size_t size_bytes);
