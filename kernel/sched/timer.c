@@ -15,6 +15,9 @@
 #include "xen/machine/cpu.h"
 #include "xen/machine/spinlock.h"
 
+/* Xen takes a timer more than 2^50 ns ahead for a mistake, and fires it soon: such a one is set in steps. */
+#define STEP_NS (1ull << 49)
+
 enum { TIMER_IDLE, TIMER_PENDING };
 
 /* Locks: b lock; a atomic. */
@@ -78,10 +81,13 @@ static void timer_program(struct timer_base *base)
 {
     struct timer *first = timer_base_first(base);
 
-    if (first && first->deadline_ns < base->programmed_ns) {
-        base->programmed_ns = first->deadline_ns;
-        clock_set_event(first->deadline_ns);
-    }
+    if (!first || first->deadline_ns >= base->programmed_ns)
+        return;
+    uint64_t deadline_ns = first->deadline_ns;
+    if (deadline_ns > STEP_NS)
+        deadline_ns = minimum(deadline_ns, clock_monotonic_ns() + STEP_NS);
+    base->programmed_ns = deadline_ns;
+    clock_set_event(deadline_ns);
 }
 
 /* Takes a timer from another CPU's base. Events masked. */
