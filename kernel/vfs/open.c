@@ -85,8 +85,7 @@ static int open_inode(struct file *file)
 /* The file over a path that was found and allowed; takes its own reference on the path. */
 static int open_path(const struct fs_context *context, const struct path *path, unsigned int flags, struct file **out)
 {
-    const unsigned int not_kept = FILE_CREATE | FILE_EXCLUSIVE | FILE_NO_CONTROLLING_TERMINAL | FILE_TRUNCATE |
-                                  FILE_CLOSE_ON_EXEC;
+    const unsigned int not_kept = FILE_CREATE | FILE_EXCLUSIVE | FILE_TRUNCATE | FILE_CLOSE_ON_EXEC;
     struct file *file = file_create(flags & ~not_kept, context->credentials);
 
     if (!file)
@@ -107,6 +106,7 @@ static int open_path(const struct fs_context *context, const struct path *path, 
         file_discard(file);
         return error;
     }
+    atomic_fetch_and(&file->flags, ~(unsigned int)FILE_NO_CONTROLLING_TERMINAL); /* terminals have seen it */
     notify_inode(file->inode, NOTIFY_OPEN);
     *out = file;
     return 0;

@@ -6,6 +6,7 @@
 
 #include "kernel/vfs/file_lock.h"
 #include "kernel/vfs/path_change.h"
+#include "kernel/vfs/terminal.h"
 
 int vfs_init(void)
 {
@@ -19,5 +20,5 @@ int vfs_init(void)
         return error;
     path_change_init();
     file_lock_init();
-    return 0;
+    return terminal_init();
 }
