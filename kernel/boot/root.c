@@ -10,6 +10,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
 #include "kernel/boot/command_line.h"
+#include "kernel/fs/devfs/devfs.h"
 #include "kernel/fs/ext4/ext4.h"
 #include "kernel/fs/procfs/procfs.h"
 #include "kernel/fs/tmpfs/cpio.h"
@@ -18,11 +19,12 @@
 #include "kernel/vfs/credentials.h"
 #include "kernel/vfs/inode.h"
 #include "kernel/vfs/mount.h"
+#include "kernel/vfs/terminal.h"
 #include "kernel/vfs/vfs.h"
 #include "xen/machine/boot_info.h"
 #include "xen/x86/frames.h"
 
-static const struct file_system_type *const types[] = { &ext4_type, &procfs_type, &sysfs_type, &tmpfs_type };
+static const struct file_system_type *const types[] = { &ext4_type, &procfs_type, &sysfs_type, &tmpfs_type, &devfs_type, &devpts_type };
 
 static const struct {
     const char *target;
@@ -99,6 +101,9 @@ static void mount_rest(const struct fs_context *context)
         if (error != 0)
             log_notice("root: nothing is mounted on %s: error %d", mounts[i].target, error);
     }
+    int error = devfs_start(context);
+    if (error != 0)
+        log_notice("root: nothing is mounted on /dev/pts: error %d", error);
 }
 
 int root_mount(struct fs_context *context)
@@ -108,8 +113,11 @@ int root_mount(struct fs_context *context)
     int error = file_system_register_types(types, array_count(types));
     if (error == 0)
         error = procfs_start();
+    if (error == 0)
+        error = devfs_init();
     if (error != 0)
         return error;
+    terminal_console_start();
     *context = (struct fs_context){ .umask = 022, .credentials = credentials_create_root() };
     if (context->credentials == NULL)
         return -ENOMEM;

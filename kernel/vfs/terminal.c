@@ -3,6 +3,8 @@
  * Terminals as files: reading by lines or by bytes, writing, polling, and the terminals' lives. Bytes are copied between
  * the rings and programs through a small buffer on the stack, as the rings' lock is a spinlock.
  */
+#include "kernel/vfs/terminal.h"
+
 #include <string.h>
 
 #include "kernel/base/error.h"
