@@ -42,8 +42,10 @@ static int address_space_protect_locked(struct address_space *space, uint64_t ad
     uint64_t at = address;
     while (error == 0 && at < end) {
         area = address_space_find(space, at);
-        if (!area || area->start > at)
-            return -ENOMEM;
+        if (!area || area->start > at) {
+            error = -ENOMEM;
+            break;
+        }
         at = area->end;
         error = area_protect(area, protection);
         area_merge(area);

@@ -156,7 +156,8 @@ void page_cache_write_back(struct page_cache *cache, uint64_t first, uint64_t la
         if (count > 0)
             cache->source->write_pages(cache, pages, count);
         index += count;
-        wait_queue_wake_all(&write_back_progress, 0);
+        if (dirty_limit != 0)
+            wait_queue_wake_all(&write_back_progress, 0);
     }
 }
 
