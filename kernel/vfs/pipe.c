@@ -14,27 +14,14 @@
 #include "kernel/base/format.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/credentials.h"
+#include "kernel/vfs/pipe_ring.h"
 #include "kernel/vfs/process_hooks.h"
 #include "xen/x86/user_access.h"
 
-#define PIPE_ATOMIC_BYTES 4096u
 #define PIPE_DEFAULT_BYTES 65536u
 #define PIPE_LARGEST_BYTES 1048576u
 #define SIGNAL_PIPE 13
 #define IOCTL_BYTES_READY 0x541b /* FIONREAD */
-
-/* Locks: m lock; r reference is counted under m. */
-struct pipe {
-    struct mutex lock;
-    struct wait_queue read_wait, write_wait;
-    uint8_t *ring;            /* m NULL until the first write */
-    size_t ring_bytes;        /* m a power of two */
-    size_t limit_bytes;       /* m what the ring may grow to, a power of two */
-    size_t head, tail;        /* m bytes ever written and read; head - tail are there */
-    unsigned int readers, writers; /* m open files */
-    unsigned int reader_opens, writer_opens; /* m opens ever: for fifos that wait for the other end */
-    struct inode *inode;      /* fixed: fifo's, not referenced (its open files do) */
-};
 
 static struct pipe *pipe_new(void)
 {
@@ -55,11 +42,6 @@ static void pipe_free(void *data)
 
     memory_free(pipe->ring);
     memory_free(pipe);
-}
-
-static size_t pipe_used(const struct pipe *pipe)
-{
-    return pipe->head - pipe->tail;
 }
 
 /* The ring gets another size, at least what is in it. 0 or -ENOMEM. */
@@ -86,7 +68,7 @@ static int pipe_resize(struct pipe *pipe, size_t ring_bytes)
 }
 
 /* Free bytes for a write that wants `wanted`, growing the ring if that helps. */
-static size_t pipe_room(struct pipe *pipe, size_t wanted)
+size_t pipe_room(struct pipe *pipe, size_t wanted)
 {
     size_t needed = pipe_used(pipe) + minimum(wanted, pipe->limit_bytes);
 
@@ -396,6 +378,11 @@ int fifo_open(struct inode *inode, struct file *file)
 static bool is_pipe(const struct file *file)
 {
     return file->operations == &pipe_operations;
+}
+
+struct pipe *pipe_from_file(const struct file *file)
+{
+    return is_pipe(file) ? file->data : NULL;
 }
 
 long pipe_get_size(struct file *file)
