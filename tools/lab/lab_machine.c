@@ -11,6 +11,8 @@
  *   -monitor, cpuidle=0   Xen's MWAIT idle driver takes #GP under emulation and panics
  *   +svm,+npt        Xen can run PVH guests, with hardware-assisted paging (Debian's has no shadow paging)
  *   -no-reboot       a Xen panic ends QEMU instead of starting over; so Xen's "noreboot" must not be given
+ *   spec-ctrl=eager-fpu   QEMU 7.2's XSAVE and XRSTOR do not trap while CR0.TS is set, by which Xen lends the vector registers
+ *                    lazily: dom0's programs then run with another domain's registers, and crash now and then (xenstored, too)
  *   bootscrub=0      Xen would touch, and so make resident, all of the machine's memory
  */
 #include "tools/lab/lab_machine.h"
@@ -79,7 +81,7 @@ static void qemu_arguments(struct text_list *a, const struct lab_state *state, c
     text_list_format(a, "%s/xen", image);
     text_list_add(a, "-append");
     text_list_add(a, "console=com1 com1=115200 dom0_mem=1024M,max:1024M dom0_max_vcpus=2 cpuidle=0 bootscrub=0 guest_loglvl=all "
-                     "conring_size=1M");
+                     "conring_size=1M spec-ctrl=eager-fpu");
     text_list_add(a, "-initrd");
     text_list_format(a, "%s/vmlinuz console=hvc0 quiet,%s/initramfs.gz", image, image);
     text_list_add(a, "-drive");
