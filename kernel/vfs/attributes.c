@@ -129,7 +129,7 @@ int attributes_change_mode(const struct fs_context *context, const struct path *
     }
     rw_unlock_write(&inode->lock);
     if (!error)
-        notify_inode(inode, NOTIFY_ATTRIBUTES);
+        notify_path(path, NOTIFY_ATTRIBUTES);
     return error;
 }
 
@@ -161,7 +161,7 @@ int attributes_change_owner(const struct fs_context *context, const struct path 
     }
     rw_unlock_write(&inode->lock);
     if (!error)
-        notify_inode(inode, NOTIFY_ATTRIBUTES);
+        notify_path(path, NOTIFY_ATTRIBUTES);
     return error;
 }
 
@@ -196,7 +196,7 @@ int attributes_set_times(const struct fs_context *context, const struct path *pa
         error = apply_locked(inode, &attributes);
     rw_unlock_write(&inode->lock);
     if (!error)
-        notify_inode(inode, NOTIFY_ATTRIBUTES);
+        notify_path(path, NOTIFY_ATTRIBUTES);
     return error;
 }
 
@@ -327,7 +327,7 @@ int attributes_set_xattr(const struct fs_context *context, const struct path *pa
     error = inode->operations->set_xattr(inode, name, value, size_bytes, flags);
     rw_unlock_write(&inode->lock);
     if (!error)
-        notify_inode(inode, NOTIFY_ATTRIBUTES);
+        notify_path(path, NOTIFY_ATTRIBUTES);
     return error;
 }
 
@@ -351,7 +351,7 @@ int attributes_remove_xattr(const struct fs_context *context, const struct path 
     error = inode->operations->remove_xattr(inode, name);
     rw_unlock_write(&inode->lock);
     if (!error)
-        notify_inode(inode, NOTIFY_ATTRIBUTES);
+        notify_path(path, NOTIFY_ATTRIBUTES);
     return error;
 }
 

@@ -113,7 +113,7 @@ void file_release(struct file *file)
     tell_watches(file);
     if (file->inode && !(atomic_load(&file->flags) & FILE_PATH)) {
         file_lock_release_file(file);
-        notify_inode(file->inode, file->writable ? NOTIFY_CLOSE_WRITE : NOTIFY_CLOSE_NO_WRITE);
+        notify_file(file, file->writable ? NOTIFY_CLOSE_WRITE : NOTIFY_CLOSE_NO_WRITE);
     }
     if (file->operations && file->operations->release)
         file->operations->release(file);
@@ -158,8 +158,8 @@ long file_read(struct file *file, struct io_vector *vector, uint64_t *position)
 
     long answer = file_transfer(file, vector, position, file->operations->read);
 
-    if (answer > 0 && file->inode)
-        notify_inode(file->inode, NOTIFY_ACCESS);
+    if (answer > 0)
+        notify_file(file, NOTIFY_ACCESS);
     return answer;
 }
 
@@ -170,8 +170,8 @@ long file_write(struct file *file, struct io_vector *vector, uint64_t *position)
 
     long answer = file_transfer(file, vector, position, file->operations->write);
 
-    if (answer > 0 && file->inode)
-        notify_inode(file->inode, NOTIFY_MODIFY);
+    if (answer > 0)
+        notify_file(file, NOTIFY_MODIFY);
     return answer;
 }
 

@@ -3,6 +3,8 @@
  * Files under mappings: the area_backing over a regular file's page cache, which holds the file open as long as an area
  * maps it.
  */
+#include "kernel/vfs/file_map.h"
+
 #include "kernel/base/error.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/file.h"
@@ -31,7 +33,7 @@ static size_t file_backing_describe(struct area_backing *backing, char *name, si
     *device = file->inode->file_system->device;
     *inode = file->inode->number;
     if (!file->path.dentry)
-        return 0;
+        return file->operations->describe ? file->operations->describe(file, name, size_bytes) : 0;
 
     long length = path_name(&context, &file->path, name, size_bytes, true);
 
@@ -59,6 +61,11 @@ static int file_backing_create(struct file *file, struct area_backing **backing)
     return 0;
 }
 
+int file_map_cache(struct file *file, struct area_request *request)
+{
+    return file_backing_create(file, &request->backing);
+}
+
 int file_map(struct file *file, struct area_request *request)
 {
     bool shared = request->flags & AREA_SHARED;
@@ -76,5 +83,5 @@ int file_map(struct file *file, struct area_request *request)
         return file->operations->map(file, request);
     if (!file->inode || !file->inode->has_cache)
         return -ENODEV;
-    return file_backing_create(file, &request->backing);
+    return file_map_cache(file, request);
 }

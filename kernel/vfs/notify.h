@@ -7,7 +7,9 @@
 
 #include "kernel/base/compiler.h"
 
+struct file;
 struct inode;
+struct path;
 
 /* Linux's IN_* bits. */
 #define NOTIFY_ACCESS 0x1u
@@ -28,3 +30,6 @@ struct inode;
 void notify_entry(struct inode *directory, uint32_t events, const char *name, uint32_t cookie);
 /* Something happened to the inode itself. */
 void notify_inode(struct inode *inode, uint32_t events);
+/* Something happened to an open file, or to what a path leads to: its inode's watchers hear of it, and its directory's by its name. */
+void notify_file(struct file *file, uint32_t events);
+void notify_path(const struct path *path, uint32_t events);

@@ -107,7 +107,7 @@ static int open_path(const struct fs_context *context, const struct path *path, 
         return error;
     }
     atomic_fetch_and(&file->flags, ~(unsigned int)FILE_NO_CONTROLLING_TERMINAL); /* terminals have seen it */
-    notify_inode(file->inode, NOTIFY_OPEN);
+    notify_file(file, NOTIFY_OPEN);
     *out = file;
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "kernel/vfs/vfs.h"
 
 #include "kernel/vfs/file_lock.h"
+#include "kernel/vfs/memory_file.h"
 #include "kernel/vfs/path_change.h"
 #include "kernel/vfs/terminal.h"
 
@@ -16,6 +17,8 @@ int vfs_init(void)
         error = dentry_init();
     if (!error)
         error = file_init();
+    if (!error)
+        error = memory_file_init();
     if (error)
         return error;
     path_change_init();
