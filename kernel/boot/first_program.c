@@ -32,6 +32,9 @@
 #define STATUS_NOT_EXECUTABLE 126
 #define STATUS_NOT_FOUND 127
 #define PATIENCE_NS 5000000000ull
+#define LEFTOVERS_NS 2000000000ull
+#define LEFTOVERS_STEP_NS 2000000ull
+#define FIRST_PROGRAM_PID 2 /* 1 is the kernel's own */
 
 /* The running program, for the thread that stops it. */
 static struct spinlock running_lock = SPINLOCK_INITIALIZER("running program", 0);
@@ -121,12 +124,34 @@ static int program_run(const struct fs_context *context, const struct program_se
     return status;
 }
 
+/* What a program of a batch left running must not disturb the next one. */
+static void leftovers_kill(void)
+{
+    uint64_t deadline_ns = clock_monotonic_ns() + LEFTOVERS_NS;
+    struct process *process;
+
+    while ((process = process_next(FIRST_PROGRAM_PID)) != NULL && clock_monotonic_ns() < deadline_ns) {
+        int pid = FIRST_PROGRAM_PID;
+        for (; process; process = process_next(pid)) {
+            pid = process->pid + 1;
+            signal_send_process(process, SIGNAL_KILL, NULL);
+            process_release(process);
+        }
+        thread_sleep_prepare();
+        thread_sleep(clock_monotonic_ns() + LEFTOVERS_STEP_NS, false);
+    }
+    if (process)
+        process_release(process);
+}
+
 static void mark_print(const char *format, ...) attribute_printf(1, 2);
 static void mark_print(const char *format, ...)
 {
     char line[80];
     va_list list;
 
+    if (!console_at_line_start())
+        console_write_all("\n", 1);
     va_start(list, format);
     int length = format_string_list(line, sizeof(line), format, list);
     va_end(list);
@@ -139,9 +164,10 @@ static int batch_run(const struct fs_context *context, const struct program_sett
 
     for (unsigned int number = 1; settings->batch[number - 1] && !atomic_load(&stopping); number++) {
         uint64_t start_ns = clock_monotonic_ns();
-        mark_print("\n##xenolith batch %u start##\n", number);
+        mark_print("##xenolith batch %u start##\n", number);
         int status = program_run(context, settings, settings->batch[number - 1], console);
-        mark_print("\n##xenolith batch %u end %d##\n", number, status);
+        leftovers_kill();
+        mark_print("##xenolith batch %u end %d##\n", number, status);
         guest_report_batch(number, status, clock_monotonic_ns() - start_ns);
         if (status != 0)
             worst = status;
@@ -201,5 +227,11 @@ void first_program_run(void)
     }
     log_debug("the program has ended with status %d", status);
     guest_report_end(status);
+    mount_synchronize_all();
     completion_complete(&ended);
+    /* It is the host's wish that then decides between poweroff and reboot. */
+    while (atomic_load(&stopping)) {
+        thread_sleep_prepare();
+        thread_sleep(WAIT_FOREVER, false);
+    }
 }

@@ -34,6 +34,7 @@ static struct spinlock console_lock = SPINLOCK_INITIALIZER("console", 0xffff);
 static struct xencons_interface *ring; /* NULL: domain 0 */
 static atomic_bool backend_dead;       /* did not read for CONSOLE_PATIENCE_NS; until it reads again */
 static atomic_bool lock_broken;
+static atomic_bool at_line_start = true;
 static void (*_Atomic room_handler)(void);
 static void (*_Atomic receiver)(const char *bytes, size_t length_bytes);
 
@@ -89,14 +90,23 @@ static size_t write_some(const char *bytes, size_t length_bytes, bool carriage_r
     lock_take();
     size_t taken = ring_put(bytes, length_bytes, carriage_return);
     lock_give();
-    if (taken != 0)
+    if (taken != 0) {
+        atomic_store_explicit(&at_line_start, bytes[taken - 1] == '\n', memory_order_relaxed);
         event_channel_send(boot_info.console_port);
+    }
     return taken;
 }
 
 static void write_hypervisor(const char *bytes, size_t length_bytes)
 {
     hypercall_3(__HYPERVISOR_console_io, CONSOLEIO_write, length_bytes, (uint64_t)bytes);
+    if (length_bytes != 0)
+        atomic_store_explicit(&at_line_start, bytes[length_bytes - 1] == '\n', memory_order_relaxed);
+}
+
+bool console_at_line_start(void)
+{
+    return atomic_load_explicit(&at_line_start, memory_order_relaxed);
 }
 
 size_t console_write_some(const char *bytes, size_t length_bytes)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Writes what fits at once without waiting; returns how many bytes were taken. Any context. */
@@ -14,3 +15,5 @@ void console_write_all(const char *bytes, size_t length_bytes);
 /* Called in event context when the ring may have room again. */
 void console_set_room_handler(void (*handler)(void));
 void console_set_receiver(void (*receiver)(const char *bytes, size_t length_bytes));
+/* Whether the last byte written ended a line. */
+bool console_at_line_start(void);
