@@ -33,23 +33,19 @@ struct system_call {
 
 #define CALL(number, name, status, prototype, kinds, missing) [number] = (any_function_t)sys_##name,
 #define REFUSED(number, name, error, kinds, reason)
-#define LATER(number, name, status, prototype, kinds, missing)
 #define UNUSED(first, last)
 static const any_function_t handlers[SYSTEM_CALL_LIMIT] = {
 #include "kernel/linux/syscalls.def"
 };
 #undef CALL
-#undef LATER
 #undef REFUSED
 
-#define LATER(number, name, status, prototype, kinds, missing) [number] = { #name, kinds, ENOSYS },
 #define CALL(number, name, status, prototype, kinds, missing) [number] = { #name, kinds, 0 },
 #define REFUSED(number, name, error, kinds, reason) [number] = { #name, kinds, error },
 static const struct system_call calls[SYSTEM_CALL_LIMIT] = {
 #include "kernel/linux/syscalls.def"
 };
 #undef CALL
-#undef LATER
 #undef REFUSED
 #undef UNUSED
 

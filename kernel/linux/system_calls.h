@@ -10,12 +10,10 @@
 #include "kernel/base/compiler.h"
 
 #define CALL(number, name, status, prototype, kinds, missing) long sys_##name prototype;
-#define LATER(number, name, status, prototype, kinds, missing)
 #define REFUSED(number, name, error, kinds, reason)
 #define UNUSED(first, last)
 #include "kernel/linux/syscalls.def"
 #undef CALL
-#undef LATER
 #undef REFUSED
 #undef UNUSED
 

@@ -187,7 +187,6 @@ static void test_result(void **state)
 }
 
 #define CALL(number, name, status, prototype, kinds, missing) { #name, kinds },
-#define LATER(number, name, status, prototype, kinds, missing) { #name, kinds },
 #define REFUSED(number, name, error, kinds, reason) { #name, kinds },
 #define UNUSED(first, last)
 static const struct {
