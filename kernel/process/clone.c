@@ -182,9 +182,6 @@ static int clone_enter(struct task *self, struct task *child, const struct clone
         if (flags & CLONE_PARENT)
             process->exit_signal = parent->exit_signal;
         list_add_last(&process->parent->children, &process->sibling_link);
-        process->terminal = parent->terminal;
-        if (process->terminal)
-            file_take(process->terminal);
         process_take(process); /* the table's */
         process_table_add(process);
     }

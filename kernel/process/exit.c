@@ -12,6 +12,7 @@
 #include "kernel/base/error.h"
 #include "kernel/process/futex.h"
 #include "kernel/process/process_internal.h"
+#include "kernel/vfs/terminal.h"
 #include "xen/x86/user_access.h"
 
 #define ACTION_NO_CHILD_WAIT 0x00000002u
@@ -238,6 +239,8 @@ static void process_exit(struct process *process, int status)
     if (process->space)
         process_leave_space(process, process->space);
     process_end_vfork(process);
+    if (process->session_id == process->pid)
+        terminal_session_ended(process->session_id);
     signal_information_child(process, code, low == 0 ? (status >> 8) & 0xff : low, &information);
 
     spinlock_lock(&process_table_lock);

@@ -38,7 +38,6 @@ static void group_found(struct process *process, void *context)
 long process_new_session(void)
 {
     struct process *self = process_current();
-    struct file *terminal = NULL;
     bool taken = false;
     long result = self->pid;
 
@@ -49,12 +48,8 @@ long process_new_session(void)
     } else {
         self->session_id = self->pid;
         self->group_id = self->pid;
-        terminal = self->terminal;
-        self->terminal = NULL;
     }
     spinlock_unlock(&process_table_lock);
-    if (terminal)
-        file_release(terminal);
     return result;
 }
 

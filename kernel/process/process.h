@@ -81,7 +81,6 @@ struct process {
     bool dumpable, no_new_privileges, child_subreaper; /* p */
     int parent_death_signal;                /* p */
     uint32_t personality;                   /* p */
-    struct file *terminal;                  /* t controlling terminal of the session */
     uint8_t *auxiliary; size_t auxiliary_bytes; /* p /proc/self/auxv */
     struct credentials *credentials;        /* p of the last task that changed them: for kill's checks, /proc and zombies */
     struct task *exec_task;                 /* p it ends all others for exec */

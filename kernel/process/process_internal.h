@@ -116,6 +116,8 @@ void posix_timers_exit(struct process *process);
 void posix_timer_delivered(struct process *process, struct signal_information *information);
 void interval_timer_init(struct process *process);
 void process_hooks_init(void);
+void process_source_init(void);
+int process_last_id(void); /* the number last given */
 int vdso_init(void);
 /* Maps vDSO and its data page into a fresh space: its address, or 0 where there is none. */
 uint64_t vdso_map(struct address_space *space);

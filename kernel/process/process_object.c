@@ -74,8 +74,6 @@ void process_release(struct process *process)
         signal_handlers_release(process->handlers);
     if (process->executable)
         file_release(process->executable);
-    if (process->terminal)
-        file_release(process->terminal);
     if (process->credentials)
         credentials_release(process->credentials);
     cpu_timers_destroy(process);
@@ -337,6 +335,7 @@ int process_init(void)
         return error;
     account_init();
     process_hooks_init();
+    process_source_init();
     error = address_space_start();
     return error != 0 ? error : vdso_init();
 }

@@ -214,6 +214,11 @@ bool process_group_exists(int group_id, int session_id)
     return false;
 }
 
+int process_last_id(void)
+{
+    return read_once(next_id) - 1;
+}
+
 unsigned int process_count(void)
 {
     spinlock_lock(&process_table_lock);

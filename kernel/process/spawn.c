@@ -9,6 +9,7 @@
 #include "kernel/base/log.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/process/process_internal.h"
+#include "kernel/vfs/terminal.h"
 
 static struct path spawn_root; /* set once by the roof */
 static bool spawn_has_root;
@@ -116,15 +117,13 @@ static int spawn_enter(struct task *task, const struct spawn_request *request)
     process->pid = process->group_id = process->session_id = task->tid;
     process->parent = process_kernel;
     list_add_last(&process_kernel->children, &process->sibling_link);
-    if (request->console) {
-        process->terminal = request->console;
-        file_take(request->console);
-    }
     process_take(process);
     process_table_add(process);
     task_take(task);
     process_table_add_task(task);
     spinlock_unlock(&process_table_lock);
+    if (request->console && file_is_terminal(request->console))
+        terminal_make_controlling(request->console, process->session_id, process->group_id);
     return 0;
 }
 
