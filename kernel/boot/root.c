@@ -16,6 +16,7 @@
 #include "kernel/fs/tmpfs/cpio.h"
 #include "kernel/fs/tmpfs/tmpfs.h"
 #include "kernel/memory/page_start.h"
+#include "kernel/linux/proc_files.h"
 #include "kernel/vfs/credentials.h"
 #include "kernel/vfs/inode.h"
 #include "kernel/vfs/mount.h"
@@ -113,6 +114,8 @@ int root_mount(struct fs_context *context)
     int error = file_system_register_types(types, array_count(types));
     if (error == 0)
         error = procfs_start();
+    if (error == 0)
+        error = proc_files_start();
     if (error == 0)
         error = devfs_init();
     if (error != 0)
