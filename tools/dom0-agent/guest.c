@@ -36,6 +36,9 @@
 #include "tools/dom0-agent/result.h"
 
 #define LOG_IDLE_MS 200
+/* After the guest has said that its program starts; Linux's console misses what comes in that very moment. */
+#define INPUT_AFTER_SECONDS 0.5
+#define INPUT_CHECK_MS 50
 #define STAGE "/run/xenolith/guests"
 
 struct guest {
@@ -49,6 +52,8 @@ struct guest {
     long timeout_seconds;
     bool detach;
     bool input;
+    bool input_open; /* the guest has shown life: Linux hangs when input waits for it while it starts */
+    double input_seconds; /* when input_open becomes true; 0: not known yet */
     int detach_fd;
     struct domain domain;
     struct console console;
@@ -130,9 +135,8 @@ static void guest_unstage(const struct guest *guest)
 
 static int watches_set(struct guest *guest)
 {
-    char *path = text_join("/local/domain/%u/data/xenolith/address", guest->domain.id);
-    bool set = xs_watch(guest->domain.store, "@releaseDomain", "release") &&
-        (guest->publish.count == 0 || xs_watch(guest->domain.store, path, "address"));
+    char *path = text_join("/local/domain/%u/data/xenolith", guest->domain.id);
+    bool set = xs_watch(guest->domain.store, "@releaseDomain", "release") && xs_watch(guest->domain.store, path, "data");
 
     free(path);
     return set ? 0 : report_error(-errno, "cannot watch xenstore");
@@ -223,12 +227,19 @@ static void address_pass(struct guest *guest)
     free(address);
 }
 
-static void news_take(struct xs_handle *store)
+static void news_take(struct guest *guest)
 {
     char **news;
 
-    while ((news = xs_check_watch(store)) != NULL)
+    while ((news = xs_check_watch(guest->domain.store)) != NULL)
         free(news);
+    address_pass(guest);
+    if (!guest->input_open) {
+        char *boot = domain_read(&guest->domain, "data/xenolith/boot");
+        if (boot != NULL && guest->input_seconds == 0)
+            guest->input_seconds = report_seconds_now() + INPUT_AFTER_SECONDS;
+        free(boot);
+    }
 }
 
 static void input_take(struct guest *guest)
@@ -259,20 +270,26 @@ static const char *guest_follow(struct guest *guest, int signal_fd)
             {.fd = signal_fd, .events = POLLIN},
             {.fd = console_gone ? -1 : guest->console.tty_fd, .events = POLLIN},
             {.fd = xs_fileno(guest->domain.store), .events = POLLIN},
-            {.fd = guest->input ? STDIN_FILENO : -1, .events = POLLIN},
+            {.fd = guest->input && guest->input_open ? STDIN_FILENO : -1, .events = POLLIN},
         };
         int wait_ms = guest->timeout_seconds > 0 && left < 5 ? (int)(left * 1000) + 1 : 5000;
         if (guest->console.log.length > 0 && wait_ms > LOG_IDLE_MS)
             wait_ms = LOG_IDLE_MS;
+        if (!guest->input_open && guest->input_seconds > 0) {
+            guest->input_open = report_seconds_now() >= guest->input_seconds;
+            wait_ms = wait_ms > INPUT_CHECK_MS ? INPUT_CHECK_MS : wait_ms;
+        }
         if (poll(polls, 4, wait_ms) == 0)
             console_log_flush(&guest->console);
         if (polls[0].revents != 0)
             return "signal";
-        if (polls[1].revents != 0 && console_take(&guest->console) < 0)
-            console_gone = true;
+        if (polls[1].revents != 0) {
+            int taken = console_take(&guest->console);
+            console_gone = taken < 0;
+            guest->input_open |= taken > 0;
+        }
         if (polls[2].revents != 0) {
-            news_take(guest->domain.store);
-            address_pass(guest);
+            news_take(guest);
         }
         if (polls[3].revents != 0)
             input_take(guest);

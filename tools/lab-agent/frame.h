@@ -7,7 +7,7 @@
  *   EXEC   directory NUL { K=V NUL } NUL { argument NUL }  -->
  *   STDIN  bytes; an empty one is the end -->
  *   SIGNAL one byte, a signal number      -->  (to the command's process group)
- *                                         <--  STDOUT bytes
+ *                                         <--  STDOUT bytes; an empty one says that the command has been started
  *                                         <--  STDERR bytes
  *                                         <--  EXIT one byte, the status as a shell tells it; the last frame
  *                                         <--  FAIL text: refused or cannot be started; the last frame

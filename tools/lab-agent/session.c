@@ -285,6 +285,7 @@ static int session_run(struct session *session, char **strings, size_t count)
 
     if (error < 0)
         return refuse(session, strerror(-error));
+    frame_put(&session->to_client, FRAME_STDOUT, "", 0);
     error = session_pump(session);
     if (error < 0) {
         command_end(session);

@@ -25,6 +25,7 @@
 #include "tools/lab-agent/frame.h"
 
 #define PENDING_MAX (256 * 1024)
+#define START_SECONDS 60
 
 struct channel {
     const struct channel_command *command;
@@ -32,6 +33,7 @@ struct channel {
     int signal_fd;
     int stdin_fd;
     bool signalled;
+    bool started; /* dom0 has begun to run the command */
     struct frame_buffer incoming;
     struct frame_buffer outgoing;
 };
@@ -107,6 +109,7 @@ static int frame_handle(struct channel *channel, const struct frame *frame, int 
     const struct channel_command *command = channel->command;
     char reason[256];
 
+    channel->started = true;
     switch (frame->type) {
     case FRAME_STDOUT:
     case FRAME_STDERR:
@@ -159,12 +162,16 @@ static int channel_pump(struct channel *channel)
 {
     double end = report_seconds_now() + channel->command->timeout_seconds;
     bool timed = channel->command->timeout_seconds > 0;
+    double start_end = report_seconds_now() + START_SECONDS;
     struct frame frame;
     int status = 0;
 
     for (;;) {
         if (timed && report_seconds_now() > end)
             return -ETIMEDOUT;
+        if (!channel->started && report_seconds_now() > start_end)
+            return channel_fail(channel->command, 0, "dom0 does not answer; its last words are in serial.log (xenolith lab status). "
+                                                     "If it hangs: xenolith lab down, up");
         bool room = frame_buffer_length(&channel->outgoing) < PENDING_MAX;
         struct pollfd polls[3] = {
             {.fd = channel->socket_fd, .events = POLLIN},
@@ -173,7 +180,7 @@ static int channel_pump(struct channel *channel)
         };
         if (frame_buffer_length(&channel->outgoing) > 0)
             polls[0].events |= POLLOUT;
-        if (poll(polls, 3, timed ? 500 : -1) < 0) {
+        if (poll(polls, 3, timed || !channel->started ? 500 : -1) < 0) {
             if (errno != EINTR)
                 return -errno;
             continue;
