@@ -43,8 +43,7 @@ static uint64_t absent_pages(struct inode *inode, uint64_t first, uint64_t end)
     return absent;
 }
 
-/* The pages of all files as they are now. */
-static uint64_t count_all(struct tmpfs *tmpfs)
+uint64_t tmpfs_count_pages(struct tmpfs *tmpfs)
 {
     struct tmpfs_node *node;
     uint64_t pages = 0;
@@ -63,9 +62,13 @@ int tmpfs_prepare_write(struct inode *inode, uint64_t offset, uint64_t length_by
     uint64_t first = offset / PAGE_SIZE, end = (offset + length_bytes + PAGE_SIZE - 1) / PAGE_SIZE;
 
     tmpfs_account(inode);
-    if (atomic_load(&tmpfs->used_pages) + (end - first) <= tmpfs->limit_pages)
-        return 0;
-    return count_all(tmpfs) + absent_pages(inode, first, end) <= tmpfs->limit_pages ? 0 : -ENOSPC;
+    if (atomic_load(&tmpfs->used_pages) + (end - first) > tmpfs->limit_pages &&
+        tmpfs_count_pages(tmpfs) + absent_pages(inode, first, end) > tmpfs->limit_pages)
+        return -ENOSPC;
+    /* Counted as if none were there, until the next look: so the sum is never too small. */
+    atomic_fetch_add(&tmpfs->used_pages, end - first);
+    tmpfs_node(inode)->accounted_pages += end - first;
+    return 0;
 }
 
 int tmpfs_set_attributes(struct inode *inode, const struct inode_attributes *attributes)

@@ -112,7 +112,7 @@ static int parse_options(struct tmpfs_options *options, const char *text)
 static int tmpfs_statistics(struct file_system *file_system, struct file_system_statistics *statistics)
 {
     struct tmpfs *tmpfs = file_system->data;
-    uint64_t used = atomic_load(&tmpfs->used_pages), nodes = atomic_load(&tmpfs->node_count);
+    uint64_t used = tmpfs_count_pages(tmpfs), nodes = atomic_load(&tmpfs->node_count);
 
     statistics->type = TMPFS_MAGIC;
     statistics->block_size = PAGE_SIZE;

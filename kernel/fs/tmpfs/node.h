@@ -18,7 +18,7 @@ struct tmpfs {
     struct list nodes;               /* n all of them */
     struct list doomed;              /* n entries of directories that went with their entries: at unmount */
     _Atomic uint64_t node_count;     /* a */
-    _Atomic uint64_t used_pages;     /* a as of each node's last account */
+    _Atomic uint64_t used_pages;     /* a of each node's last account and the write since: never too small but for faults */
     _Atomic uint64_t next_number;    /* a */
     uint64_t limit_pages;            /* f UINT64_MAX: none */
     uint64_t limit_nodes;            /* f */
@@ -70,6 +70,8 @@ int tmpfs_inode_create(struct tmpfs *tmpfs, struct inode *directory, uint32_t mo
 void tmpfs_release_inode(struct inode *inode);
 /* Brings used_pages up to date with the inode's cache. Inode locked for writing, or dying. */
 void tmpfs_account(struct inode *inode);
+/* The pages of all files as they are now. */
+uint64_t tmpfs_count_pages(struct tmpfs *tmpfs);
 int tmpfs_prepare_write(struct inode *inode, uint64_t offset, uint64_t length_bytes);
 int tmpfs_set_attributes(struct inode *inode, const struct inode_attributes *attributes);
 int tmpfs_allocate(struct inode *inode, int mode, uint64_t offset, uint64_t length_bytes);

@@ -41,3 +41,9 @@ struct thread;
 void host_cpu_enter(struct thread *thread);
 bool host_allocation_fails(void);
 void host_timers_expire(void);
+
+/* The console: what was written to it (the newest bytes, terminated), and bytes typed at it. */
+const char *host_console_output(void);
+void host_console_type(const char *text);
+/* How many bytes the ring takes before it is full; console_room comes when it is raised. */
+void host_console_set_room(size_t bytes);
