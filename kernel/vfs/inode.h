@@ -168,6 +168,8 @@ void inode_discard(struct inode *inode);
 void inode_take(struct inode *inode);
 void inode_release(struct inode *inode);
 void inode_init_cache(struct inode *inode, const struct page_source *source);
+/* Sets the inode's fields but for the size: set_attributes of file systems that have no other store. Inode locked for writing. */
+void inode_apply_attributes(struct inode *inode, const struct inode_attributes *attributes);
 /* Current real time for timestamps. */
 struct inode_time inode_now(void);
 /* 0 or -EACCES for access bits 4 read, 2 write, 1 execute/search. */

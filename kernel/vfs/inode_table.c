@@ -206,6 +206,23 @@ void inode_init_cache(struct inode *inode, const struct page_source *source)
     inode->has_cache = true;
 }
 
+void inode_apply_attributes(struct inode *inode, const struct inode_attributes *attributes)
+{
+    if (attributes->valid & ATTRIBUTE_MODE)
+        inode->mode = (inode->mode & MODE_TYPE) | (attributes->mode & ~MODE_TYPE);
+    if (attributes->valid & ATTRIBUTE_UID)
+        inode->uid = attributes->uid;
+    if (attributes->valid & ATTRIBUTE_GID)
+        inode->gid = attributes->gid;
+    if (attributes->valid & ATTRIBUTE_ACCESS_TIME)
+        inode->access_time = attributes->access_time;
+    if (attributes->valid & ATTRIBUTE_MODIFY_TIME)
+        inode->modify_time = attributes->modify_time;
+    if (attributes->valid & ATTRIBUTE_CHANGE_TIME)
+        inode->change_time = attributes->change_time;
+    inode->change_count++;
+}
+
 struct inode_time inode_now(void)
 {
     uint64_t now_ns = clock_real_ns();

@@ -129,21 +129,10 @@ static int memory_file_set_attributes(struct inode *inode, const struct inode_at
         if (error)
             return error;
     }
-    if (attributes->valid & ATTRIBUTE_MODE) {
-        if ((memory_file_of(inode)->seals & SEAL_EXECUTE) && ((inode->mode ^ attributes->mode) & 0111))
-            return -EPERM;
-        inode->mode = (inode->mode & MODE_TYPE) | (attributes->mode & ~MODE_TYPE);
-    }
-    if (attributes->valid & ATTRIBUTE_UID)
-        inode->uid = attributes->uid;
-    if (attributes->valid & ATTRIBUTE_GID)
-        inode->gid = attributes->gid;
-    if (attributes->valid & ATTRIBUTE_ACCESS_TIME)
-        inode->access_time = attributes->access_time;
-    if (attributes->valid & ATTRIBUTE_MODIFY_TIME)
-        inode->modify_time = attributes->modify_time;
-    if (attributes->valid & ATTRIBUTE_CHANGE_TIME)
-        inode->change_time = attributes->change_time;
+    if ((attributes->valid & ATTRIBUTE_MODE) && (memory_file_of(inode)->seals & SEAL_EXECUTE) &&
+        ((inode->mode ^ attributes->mode) & 0111))
+        return -EPERM;
+    inode_apply_attributes(inode, attributes);
     return 0;
 }
 

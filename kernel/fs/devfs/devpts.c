@@ -36,18 +36,7 @@ static int pts_get_attributes(struct inode *inode)
 
 static int pts_set_attributes(struct inode *inode, const struct inode_attributes *attributes)
 {
-    if (attributes->valid & ATTRIBUTE_MODE)
-        inode->mode = (inode->mode & MODE_TYPE) | (attributes->mode & ~MODE_TYPE);
-    if (attributes->valid & ATTRIBUTE_UID)
-        inode->uid = attributes->uid;
-    if (attributes->valid & ATTRIBUTE_GID)
-        inode->gid = attributes->gid;
-    if (attributes->valid & ATTRIBUTE_ACCESS_TIME)
-        inode->access_time = attributes->access_time;
-    if (attributes->valid & ATTRIBUTE_MODIFY_TIME)
-        inode->modify_time = attributes->modify_time;
-    if (attributes->valid & ATTRIBUTE_CHANGE_TIME)
-        inode->change_time = attributes->change_time;
+    inode_apply_attributes(inode, attributes);
     if (inode->number >= FIRST_NUMBER)
         pty_set_attributes((int)(inode->number - FIRST_NUMBER), inode->uid, inode->gid, inode->mode);
     return 0;

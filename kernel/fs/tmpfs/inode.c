@@ -81,19 +81,7 @@ int tmpfs_set_attributes(struct inode *inode, const struct inode_attributes *att
         inode->size_bytes = attributes->size_bytes;
         tmpfs_account(inode);
     }
-    if (attributes->valid & ATTRIBUTE_MODE)
-        inode->mode = (inode->mode & MODE_TYPE) | (attributes->mode & ~MODE_TYPE);
-    if (attributes->valid & ATTRIBUTE_UID)
-        inode->uid = attributes->uid;
-    if (attributes->valid & ATTRIBUTE_GID)
-        inode->gid = attributes->gid;
-    if (attributes->valid & ATTRIBUTE_ACCESS_TIME)
-        inode->access_time = attributes->access_time;
-    if (attributes->valid & ATTRIBUTE_MODIFY_TIME)
-        inode->modify_time = attributes->modify_time;
-    if (attributes->valid & ATTRIBUTE_CHANGE_TIME)
-        inode->change_time = attributes->change_time;
-    inode->change_count++;
+    inode_apply_attributes(inode, attributes);
     return 0;
 }
 
