@@ -25,6 +25,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
+#include "kernel/net/inet_stream.h"
 #include "kernel/net/interface.h"
 #include "kernel/net/loopback.h"
 #include "kernel/net/network_internal.h"
@@ -34,6 +35,7 @@
 #include "xen/machine/clock.h"
 
 #define MILLISECOND_NS 1000000ull
+#define ROUNDS_MOST 8
 #define TIME_WAIT_LIMIT 1024 /* lwIP looks connections up one by one: more than this would cost every SYN too much */
 
 struct tick {
@@ -178,7 +180,15 @@ void network_lock(void)
 
 void network_unlock(void)
 {
-    bool more = loopback_deliver();
+    bool more = false;
+
+    /* What is delivered may let a sender go on, and what he sends may come back to us: for a while. */
+    for (unsigned int rounds = 0; rounds < ROUNDS_MOST; rounds++) {
+        more = loopback_deliver();
+        if (!inet_stream_feed_pending())
+            break;
+        more = true;
+    }
     interface_flush_all();
     if (more || (ticks[0].due_ns == 0 && tcp_needed()))
         network_timers_changed();

@@ -15,6 +15,7 @@
 
 #include "kernel/base/hash.h"
 #include "kernel/device/random.h"
+#include "kernel/net/inet_stream.h"
 #include "kernel/net/loopback.h"
 #include "kernel/net/network_internal.h"
 #include "xen/machine/clock.h"
@@ -89,6 +90,13 @@ int network_hook_input_v6(struct pbuf *p, struct netif *input)
     ip6_addr_assign_zone(ip_2_ip6(&destination), IP6_UNKNOWN, input);
     time_wait_recycle((const struct tcp_hdr *)((const u8_t *)p->payload + IP6_HLEN), &source, &destination);
     return 0;
+}
+
+void network_hook_segment(struct tcp_pcb *pcb)
+{
+    struct inet_stream *stream = pcb->state != LISTEN && pcb->state != TIME_WAIT ? tcp_ext_arg_get(pcb, inet_stream_argument) : NULL;
+    if (stream != NULL)
+        inet_stream_note_segment(stream);
 }
 
 struct netif *network_hook_route_v4(const ip4_addr_t *source, const ip4_addr_t *destination)

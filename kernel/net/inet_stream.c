@@ -19,6 +19,7 @@
 #define SYN_TICKS (LWIP_TCP_RTO_TIME / TCP_SLOW_INTERVAL)
 #define UNREACHABLE_NS 3000000000ull
 #define INITIAL_SEGMENTS 10        /* RFC 6928 */
+#define QUICK_SEGMENTS 16          /* acknowledged at once, unless the program answers them anyway */
 #define POLL_ALL (POLL_IN | POLL_READ_NORMAL | POLL_OUT | POLL_WRITE_NORMAL | POLL_READ_HANGUP | POLL_HANGUP | POLL_ERROR)
 
 u8_t inet_stream_argument;
@@ -40,6 +41,7 @@ struct inet_stream *inet_stream_allocate(int family, struct credentials *credent
     mutex_init(&stream->receive_mutex, "stream receive", 0);
     spinlock_init(&stream->queue_lock, "stream queue", 0);
     list_init(&stream->send_pages);
+    list_init(&stream->feed_link);
     list_init(&stream->group_link);
     list_init(&stream->accept_queue);
     list_init(&stream->accept_link);
@@ -102,6 +104,7 @@ static void stream_pcb_destroyed(u8_t id, void *data)
     /* Where lwIP tells the error only after the pcb is free, that call-back ends the stream: nobody may see the end before the error. */
     bool error_follows = stream->pcb->errf != NULL && stream->pcb->state != TIME_WAIT;
     stream->pcb = NULL;
+    list_remove(&stream->feed_link);
     inet_listen_forget(stream);
     if (stream->orphan)
         port_release(&stream->binding);
@@ -145,6 +148,11 @@ static err_t stream_received(void *argument, struct tcp_pcb *pcb, struct pbuf *p
     inet_stream_queue(stream, packet);
     if (stream->listener != NULL)
         inet_listen_arrived(stream);
+    stream->received_ns = clock_monotonic_ns();
+    if (stream->quick_left > 0) {
+        stream->quick_left--;
+        tcp_ack_now(pcb); /* lwIP sends it at the end of this segment */
+    }
     return ERR_OK;
 }
 
@@ -166,6 +174,7 @@ void inet_stream_established(struct inet_stream *stream)
     stream->window_bytes = 0;
     inet_stream_set_window(stream);
     stream->progress_ns = clock_monotonic_ns();
+    stream->quick_left = stream->quick_ack ? QUICK_SEGMENTS : 0;
     atomic_store(&stream->state, STREAM_CONNECTED);
 }
 

@@ -58,6 +58,7 @@ struct inet_stream {
     uint64_t unfed_bytes;           /* c */
     _Atomic uint64_t queued_bytes;  /* c to write: not yet acknowledged */
     atomic_bool send_blocked;       /* a somebody found no room */
+    struct list feed_link;          /* c in the list of those to be fed when the core lock is released */
     bool fin_wanted, fin_sent;      /* c */
     uint64_t progress_ns;           /* c last time something was acknowledged, for TCP_USER_TIMEOUT */
 
@@ -84,6 +85,8 @@ struct inet_stream {
     unsigned int backlog;           /* c */
 
     bool no_delay, cork, quick_ack; /* a */
+    uint32_t quick_left;            /* c segments that are acknowledged at once */
+    uint64_t received_ns;           /* c when the last data came */
     uint32_t keep_idle_s, keep_interval_s, keep_count; /* a */
     uint32_t user_timeout_ms, defer_accept_s, window_clamp, maximum_segment, syn_retries, not_sent_low_water; /* a */
     int linger2_s;                  /* a */
@@ -109,8 +112,11 @@ void inet_stream_established(struct inet_stream *stream);
 /* Core lock held: what poll and sleepers are to see after the end. error: positive, or 0. */
 void inet_stream_end(struct inet_stream *stream, int error);
 
-/* inet_stream_send.c; the first three are called under the core lock. */
+/* inet_stream_send.c; the first five are called under the core lock. */
 void inet_stream_feed(struct inet_stream *stream);
+/* Feeds those whose windows may have opened; true if there were any. */
+bool inet_stream_feed_pending(void);
+void inet_stream_note_segment(struct inet_stream *stream);
 void inet_stream_acknowledged(struct inet_stream *stream, uint32_t length_bytes);
 void inet_stream_drop_pages(struct inet_stream *stream);
 void inet_stream_drop_tail(struct inet_stream *stream);

@@ -202,7 +202,10 @@ static int tcp_set(struct inet_stream *stream, int name, int number)
     case TCP_LINGER2: stream->linger2_s = number; return 0;
     case TCP_DEFER_ACCEPT: stream->defer_accept_s = number > 0 ? (uint32_t)number : 0; return 0;
     case TCP_WINDOW_CLAMP: stream->window_clamp = number > 0 ? (uint32_t)maximum(number, 2304) : 0; return 0;
-    case TCP_QUICKACK: stream->quick_ack = number != 0; return 0;
+    case TCP_QUICKACK:
+        stream->quick_ack = number != 0;
+        stream->quick_left = number != 0 ? 16 : 0;
+        return 0;
     case TCP_USER_TIMEOUT:
         if (number < 0)
             return -EINVAL;

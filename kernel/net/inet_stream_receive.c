@@ -43,6 +43,8 @@ void inet_stream_set_window(struct inet_stream *stream)
     if (before == 0) { /* just connected */
         pcb->rcv_wnd = wanted;
         pcb->rcv_ann_wnd = wanted;
+        /* lwIP counts the largest window as announced by a SYN, which cannot say more than 64 KiB */
+        pcb->rcv_ann_right_edge = pcb->rcv_nxt + wanted;
     } else if (wanted > before) {
         uint32_t more = wanted - before, paid = minimum(more, stream->window_debt);
         stream->window_debt -= paid;

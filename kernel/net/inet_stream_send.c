@@ -19,6 +19,10 @@
 #define FEED_BYTES (64u * 1024)     /* lwIP's unsent queue is kept about this long */
 #define TAIL_BYTES_MINIMUM 64       /* a page with less room is not written on */
 
+#define ANSWER_NS 40000000ull       /* a program that sends so soon after it received needs no acknowledgement of its own */
+
+static struct list feed_list = LIST_INITIALIZER(feed_list); /* core lock */
+
 static uint32_t page_start(const struct page *page)
 {
     return (uint32_t)(page->index >> 32);
@@ -134,6 +138,33 @@ static bool feed_wanted(const struct inet_stream *stream)
     if (stream->cork && !stream->fin_wanted && stream->unfed_bytes < pcb->mss)
         return false;
     return pcb->snd_lbb - pcb->snd_nxt < FEED_BYTES;
+}
+
+/*
+ * A segment for this connection is about to be looked at (network_hook_segment): it may open the window without acknowledging anything,
+ * of which lwIP tells nobody.
+ */
+void inet_stream_note_segment(struct inet_stream *stream)
+{
+    if (stream->unfed_bytes > 0 && !list_linked(&stream->feed_link))
+        list_add_last(&feed_list, &stream->feed_link);
+}
+
+bool inet_stream_feed_pending(void)
+{
+    struct list pending;
+    bool some = !list_empty(&feed_list);
+
+    if (!some)
+        return false;
+    list_init(&pending);
+    list_move_all(&pending, &feed_list);
+    while (!list_empty(&pending)) {
+        struct inet_stream *stream = list_first(&pending, struct inet_stream, feed_link);
+        list_remove(&stream->feed_link);
+        inet_stream_feed(stream);
+    }
+    return true;
 }
 
 /* All has gone to lwIP, and no more will come: FIN. */
@@ -257,6 +288,8 @@ static int round_send(struct inet_stream *stream, struct round *round, bool more
         page_release(round->parts[i].page);
     }
     if (error == 0) {
+        if (clock_monotonic_ns() - stream->received_ns < ANSWER_NS)
+            stream->quick_left = 0;
         bool cork = stream->cork;
         stream->cork = cork || more;
         inet_stream_feed(stream);

@@ -39,13 +39,14 @@ static bool addresses_overlap(const struct port_binding *a, const struct port_bi
     return a_any || b_any || ip_addr_cmp_zoneless(&a->address, &b->address);
 }
 
+/* Is b, which is there, in the way of a? */
 static bool in_the_way(const struct port_binding *a, const struct port_binding *b)
 {
     if (a->port != b->port || !addresses_overlap(a, b))
         return false;
     if (a->interface != 0 && b->interface != 0 && a->interface != b->interface)
         return false;
-    if (a->reuse_address && b->reuse_address && !(a->protocol == PORT_TCP && (a->listening || b->listening)))
+    if (a->reuse_address && b->reuse_address && !(a->protocol == PORT_TCP && b->listening))
         return false;
     return !(a->reuse_port && b->reuse_port && a->uid == b->uid);
 }

@@ -4,7 +4,7 @@
  * never asked).
  *
  * Two bindings of one port are in each other's way when their addresses overlap and they do not agree to share: both set
- * SO_REUSEPORT and belong to one user; or both set SO_REUSEADDR and, for TCP, neither listens. Connections that a listener
+ * SO_REUSEPORT and belong to one user; or both set SO_REUSEADDR and, for TCP, the older one does not listen. Connections that a listener
  * accepted, and old ones in TIME_WAIT, are bindings too. Everything under the core lock.
  */
 #pragma once

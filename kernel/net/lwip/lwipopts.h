@@ -140,6 +140,7 @@
 /* ---- Hooks: defined by kernel/net/hooks.c ---- */
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_TCP_ISN network_hook_isn
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, options, options1, options2, p) (network_hook_segment(pcb), ERR_OK)
 #define LWIP_HOOK_IP4_INPUT(p, input) network_hook_input_v4((p), (input))
 #define LWIP_HOOK_IP6_INPUT(p, input) network_hook_input_v6((p), (input))
 #define LWIP_HOOK_IP4_ROUTE_SRC(source, destination) network_hook_route_v4((source), (destination))

@@ -9,7 +9,11 @@
 
 #define LWIP_NO_INTTYPES_H 1
 #define LWIP_NO_CTYPE_H 1
+#ifdef XENOLITH_HOST /* the host has an ssize_t of its own */
+#define LWIP_NO_UNISTD_H 0
+#else
 #define LWIP_NO_UNISTD_H 1
+#endif
 #define X8_F "02x"
 #define U16_F "u"
 #define S16_F "d"
