@@ -10,6 +10,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
+#include "kernel/boot/sysrq.h"
 #include "kernel/device/random.h"
 #include "netfront/driver.h"
 #include "xen/bus/control.h"
@@ -43,7 +44,7 @@ static void devices_shutdown(enum control_action action)
     shutdown(action == CONTROL_REBOOT ? SHUTDOWN_REASON_REBOOT : SHUTDOWN_REASON_POWEROFF);
 }
 
-static const struct control_handlers control_handlers = { .shutdown = devices_shutdown };
+static const struct control_handlers control_handlers = {.shutdown = devices_shutdown, .sysrq = sysrq_key};
 
 void devices_start(void)
 {
