@@ -221,7 +221,7 @@ long sys_shmdt(uint64_t address)
 {
     struct address_space *space = process_current()->space;
     struct area_backing *backing = NULL;
-    uint64_t end_all = 0, start, end;
+    uint64_t end_all = 0, start = 0, end = 0;
     int error = 0;
     if (address & (PAGE_BYTES - 1))
         return -EINVAL;
