@@ -12,6 +12,7 @@
 #include "kernel/base/log.h"
 #include "kernel/boot/command_line.h"
 #include "kernel/boot/guest_report.h"
+#include "kernel/boot/network_files.h"
 #include "kernel/device/net_device.h"
 #include "kernel/net/network.h"
 #include "kernel/vfs/file.h"
@@ -57,6 +58,9 @@ void boot_network_start(void)
         log_error("network: not available: error %d", error);
         return;
     }
+    error = network_files_start();
+    if (error != 0)
+        log_warning("network: no /proc/net: error %d", error);
     configure(command_line_value("ip"));
     if (host)
         network_set_host_name(host);
