@@ -29,6 +29,7 @@ uint64_t exec_random_pages(const struct exec *exec, unsigned int bits)
     return (value & ((1ull << bits) - 1)) << PAGE_SHIFT;
 }
 
+/* A text file is a shell's affair; a program that cannot run here is worth a line. */
 static int exec_refuse(const char *path, const char *why)
 {
     log_warning("%s: %s; it cannot be run", path, why);
@@ -44,7 +45,7 @@ static int exec_parse(struct file *file, const char *path, struct elf_image *ima
     if (length < 0)
         return (int)length;
     if (elf_parse_header(header, (size_t)length, image, &why) != 0)
-        return exec_refuse(path, why);
+        return length >= 4 && memcmp(header, "\177ELF", 4) == 0 ? exec_refuse(path, why) : -ENOEXEC;
     size_t table_bytes = (size_t)image->table_count * ELF_PROGRAM_HEADER_BYTES;
     uint8_t *table = memory_allocate(table_bytes);
     if (!table)

@@ -26,8 +26,8 @@ int address_space_create(struct address_space **space)
     }
     reference_init(&fresh->reference);
     atomic_init(&fresh->users, 1);
-    rw_lock_init(&fresh->lock, "address space", 0);
-    mutex_init(&fresh->page_lock, "space pages", 0);
+    rw_lock_init(&fresh->lock, "address space", SPACE_LOCK_RANK);
+    mutex_init(&fresh->page_lock, "space pages", SPACE_PAGE_LOCK_RANK);
     fresh->map_top = USER_ADDRESS_HIGH;
     fresh->stack_limit_bytes = 8ull << 20;
     fresh->size_limit_bytes = UINT64_MAX;

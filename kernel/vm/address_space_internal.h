@@ -8,6 +8,10 @@
 #include "kernel/vm/address_space.h"
 #include "kernel/vm/area_tree.h"
 
+/* Between them comes the cache's lock, unranked: the reclaimer only tries it. */
+#define SPACE_LOCK_RANK 0x3000
+#define SPACE_PAGE_LOCK_RANK 0x3800
+
 #define AREA_COUNT_LIMIT 65530u   /* Linux's vm.max_map_count */
 #define SPACE_TABLE_BYTES (512ull * PAGE_SIZE) /* what one lowest page table maps */
 #define SPACE_BATCH 64u           /* page-table entries handled in one go */
