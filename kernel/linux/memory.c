@@ -114,15 +114,34 @@ long sys_munmap(uint64_t address, uint64_t length_bytes)
     return address_space_unmap(my_space(), address, bytes);
 }
 
+/* PROT_GROWSDOWN: from the start of the stack area that holds the address (glibc, for executable stacks). 0 or -EINVAL. */
+static int protect_from_below(uint64_t *address, uint64_t *bytes)
+{
+    struct address_space *space = my_space();
+    rw_lock_read(&space->lock);
+    const struct area *area = address_space_find(space, *address);
+    bool grows = area && area->start <= *address && (area->flags & AREA_GROWS_DOWN);
+    if (grows) {
+        *bytes += *address - area->start;
+        *address = area->start;
+    }
+    rw_unlock_read(&space->lock);
+    return grows ? 0 : -EINVAL;
+}
+
 long sys_mprotect(uint64_t address, uint64_t length_bytes, uint64_t protection)
 {
     uint64_t bytes = length_in_pages(length_bytes);
+    bool from_below = (protection & LINUX_PROT_GROWSDOWN) != 0;
+    protection &= ~(uint64_t)LINUX_PROT_GROWSDOWN;
     if (PAGE_OFFSET(address) || (protection & ~(uint64_t)PROTECTION_BITS))
         return -EINVAL;
     if (length_bytes == 0)
         return 0;
     if (bytes == 0 || !user_range_valid(address, bytes))
         return -ENOMEM;
+    if (from_below && protect_from_below(&address, &bytes))
+        return -EINVAL;
     return address_space_protect(my_space(), address, bytes, (uint32_t)protection);
 }
 

@@ -15,7 +15,7 @@ enum { PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_D
        PR_GET_TIMING = 13, PR_SET_TIMING = 14, PR_SET_NAME = 15, PR_GET_NAME = 16, PR_CAPBSET_READ = 23, PR_CAPBSET_DROP = 24,
        PR_GET_TSC = 25, PR_GET_SECUREBITS = 27, PR_SET_SECUREBITS = 28, PR_SET_TIMERSLACK = 29, PR_GET_TIMERSLACK = 30,
        PR_SET_CHILD_SUBREAPER = 36, PR_GET_CHILD_SUBREAPER = 37, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39,
-       PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42, PR_CAP_AMBIENT = 47 };
+       PR_GET_TID_ADDRESS = 40, PR_SET_THP_DISABLE = 41, PR_GET_THP_DISABLE = 42, PR_CAP_AMBIENT = 47 };
 enum { AMBIENT_IS_SET = 1, AMBIENT_RAISE = 2, AMBIENT_LOWER = 3, AMBIENT_CLEAR_ALL = 4 };
 
 #define SLACK_DEFAULT_NS 50000
@@ -195,6 +195,9 @@ long sys_prctl(int option, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
         return a2 || a3 || a4 || a5 ? -EINVAL : process->no_new_privileges;
     case PR_GET_TID_ADDRESS:
         return user_store(a2, &task->clear_child_tid);
+    case PR_SET_THP_DISABLE:
+        /* They are off for everybody, and can only be asked to be. */
+        return a3 || a4 || a5 || a2 == 0 ? -EINVAL : 0;
     case PR_GET_THP_DISABLE:
         return a2 || a3 || a4 || a5 ? -EINVAL : 1;
     default:

@@ -56,7 +56,7 @@ static void pairs(void)
     is(recv(pair[0], buffer, 1, 0), 0, "recv without a peer");
     close(pair[0]);
     fails(socketpair(AF_INET, SOCK_STREAM, 0, pair), EOPNOTSUPP, "socketpair of AF_INET");
-    fails(socket(AF_UNIX, 77, 0), EINVAL, "an unknown type") ;
+    fails(socket(AF_UNIX, 77, 0), EINVAL, "an unknown type");
     fails(socket(99, SOCK_STREAM, 0), EAFNOSUPPORT, "an unknown family");
     fails(socket(AF_UNIX, SOCK_STREAM | 0x100000, 0), EINVAL, "an unknown flag");
     fails(send(0, "x", 1, 0), ENOTSOCK, "send on what is no socket");
