@@ -7,5 +7,4 @@
 
 __attribute__((weak)) const uint32_t kernel_symbol_count = 0;
 __attribute__((weak)) const uintptr_t kernel_symbol_base = 0;
-__attribute__((weak)) const uint32_t kernel_symbol_offsets[1] = {0};
-__attribute__((weak)) const char kernel_symbol_names[1] = "";
+__attribute__((weak)) const uint8_t kernel_symbol_table[1] = {0};

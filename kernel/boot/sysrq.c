@@ -39,8 +39,8 @@ static void sysrq_frames(const struct thread *thread, char *text, size_t size_by
     uintptr_t address = ((const uintptr_t *)place)[SAVED_REGISTERS];
     for (unsigned int i = 0; i < FRAMES_SHOWN; i++) {
         uintptr_t distance;
-        const char *name = symbol_find(address, &distance);
-        if (!name || used >= size_bytes)
+        char name[SYMBOL_NAME_BYTES];
+        if (!symbol_find(address, name, &distance) || used >= size_bytes)
             return;
         used += (size_t)format_string(text + used, size_bytes - used, "%s%s", i > 0 ? " < " : "", name);
         if (!stack_holds(thread, frame, 16))

@@ -43,9 +43,10 @@ static bool report_read(uint64_t address, uint64_t *word)
 static void report_place(const char *prefix, uint64_t address)
 {
     uintptr_t distance = 0;
-    const char *name = symbol_find(address, &distance);
+    char name[SYMBOL_NAME_BYTES];
+    bool found = symbol_find(address, name, &distance);
 
-    log_error("%s%016llx %s+0x%llx", prefix, (unsigned long long)address, name ? name : "?",
+    log_error("%s%016llx %s+0x%llx", prefix, (unsigned long long)address, found ? name : "?",
               (unsigned long long)distance);
 }
 
