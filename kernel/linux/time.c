@@ -37,14 +37,12 @@ static int thread_clock_ns(int tid, uint64_t *ns)
 
 static int process_clock_ns(int pid, uint64_t *ns)
 {
-    struct process_times times;
     struct process *process = pid == 0 ? NULL : process_find(pid);
     if (pid != 0 && !process)
         return -EINVAL;
-    process_times_get(process ? process : process_current(), &times);
+    *ns = process_cpu_ns(process ? process : process_current());
     if (process)
         process_release(process);
-    *ns = times.user_ns + times.system_ns;
     return 0;
 }
 

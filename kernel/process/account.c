@@ -58,6 +58,24 @@ void task_times_get(struct task *task, uint64_t *user_ns, uint64_t *system_ns)
     *system_ns = total - *user_ns;
 }
 
+uint64_t process_cpu_ns_locked(struct process *process)
+{
+    uint64_t total = process->times.user_ns + process->times.system_ns;
+    struct task *task;
+
+    list_for_each(task, &process->tasks, process_link)
+        total += thread_run_time_ns(task->thread);
+    return total;
+}
+
+uint64_t process_cpu_ns(struct process *process)
+{
+    spinlock_lock(&process->lock);
+    uint64_t total = process_cpu_ns_locked(process);
+    spinlock_unlock(&process->lock);
+    return total;
+}
+
 void process_times_get(struct process *process, struct process_times *times)
 {
     struct task *task;

@@ -63,21 +63,10 @@ static bool clock_counts_cpu(int clock)
     return clock == CLOCK_PROCESS || clock == CLOCK_THREAD;
 }
 
-/* process->lock held. */
-static uint64_t process_cpu_ns(struct process *process)
-{
-    uint64_t total = process->times.user_ns + process->times.system_ns;
-    struct task *task;
-
-    list_for_each(task, &process->tasks, process_link)
-        total += thread_run_time_ns(task->thread);
-    return total;
-}
-
 static uint64_t posix_timer_now(const struct posix_timer *timer)
 {
     if (timer->clock == CLOCK_PROCESS)
-        return process_cpu_ns(timer->process);
+        return process_cpu_ns_locked(timer->process);
     if (timer->clock == CLOCK_THREAD)
         return thread_run_time_ns(timer->clock_task->thread);
     return clock_monotonic_ns();

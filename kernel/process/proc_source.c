@@ -89,6 +89,8 @@ static bool source_exists(int pid, int tid)
 
 static char source_state(struct process *process, struct task *task)
 {
+    if (process == process_kernel)
+        return 'S';
     if (process->zombie || !task)
         return 'Z';
     if (process->stopped)

@@ -222,6 +222,8 @@ int process_parent_id(struct process *process);
 /* unshare(CLONE_FS): the current task gets an fs_state of its own if it shares one. 0 or -ENOMEM. */
 int task_unshare_fs(struct task *task);
 
+/* CPU time in all, without the costlier split into user and system. */
+uint64_t process_cpu_ns(struct process *process);
 void process_times_get(struct process *process, struct process_times *times);
 /* Calls back for each process/task under the table lock. */
 void process_for_each(void (*visit)(struct process *process, void *context), void *context);

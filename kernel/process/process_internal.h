@@ -122,5 +122,6 @@ int vdso_init(void);
 /* Maps vDSO and its data page into a fresh space: its address, or 0 where there is none. */
 uint64_t vdso_map(struct address_space *space);
 void account_init(void);
+uint64_t process_cpu_ns_locked(struct process *process); /* process->lock held */
 void task_leave_kernel(struct task *task);
 uint64_t account_ticks_to_ns(uint64_t ticks);

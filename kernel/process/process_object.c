@@ -327,6 +327,7 @@ int process_init(void)
     if (error != 0)
         return error;
     process_kernel->pid = process_kernel->group_id = process_kernel->session_id = 1;
+    format_string(process_kernel->command, sizeof(process_kernel->command), "init");
     process_kernel->credentials = credentials_create_root();
     if (!process_kernel->credentials)
         return -ENOMEM;

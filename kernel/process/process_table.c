@@ -124,7 +124,8 @@ void process_table_remove_task(struct task *task)
 struct process *process_find(int pid)
 {
     spinlock_lock(&process_table_lock);
-    struct process *process = pid > 0 ? process_find_locked(pid) : NULL;
+    /* Process 1 is the kernel: it can be asked about, and kill() can be refused, but it is in no list. */
+    struct process *process = pid == 1 ? process_kernel : pid > 0 ? process_find_locked(pid) : NULL;
     if (process)
         process_take(process);
     spinlock_unlock(&process_table_lock);
