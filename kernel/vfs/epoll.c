@@ -404,7 +404,7 @@ static bool item_report(struct epoll_item *item, uint32_t ready, struct epoll_ev
 
     *event = (struct epoll_event_kernel){ .events = ready, .data = item->data };
     if (events & EVENT_ONE_SHOT)
-        atomic_store(&item->events, events & EVENT_MODES);
+        atomic_store(&item->events, events);
     return !(events & (EVENT_ONE_SHOT | EVENT_EDGE));
 }
 

@@ -597,12 +597,12 @@ static void archives(void **state)
 {
     static char archive[4096];
     struct inode_status status, again;
-    size_t at = 0;
+    size_t at = 0, trailer;
 
     at = add_member(archive, at, ".", 040755, 1, 2, "");
     at = add_member(archive, at, "c/sub/file", 0100640, 2, 2, "");
     at = add_member(archive, at, "c/link", 0100640, 2, 2, "shared");
-    at = add_member(archive, at, "c/symbolic", 0120777, 3, 1, "sub/file");
+    at = trailer = add_member(archive, at, "c/symbolic", 0120777, 3, 1, "sub/file");
     at = add_member(archive, at, "TRAILER!!!", 0, 0, 1, "");
     assert_int_equal(cpio_unpack(&root, archive, at + 512), 0); /* padded with zeroes */
     expect_text("c/symbolic", "shared");
@@ -614,9 +614,14 @@ static void archives(void **state)
     assert_int_equal(status.uid, 7);
     assert_int_equal(status.gid, 8);
     assert_int_equal(status.modify_time.seconds, 1000000);
-    assert_int_equal(cpio_unpack(&root, archive, at - 200), -EINVAL); /* no trailer */
+    assert_int_equal(cpio_unpack(&root, archive, trailer), -EINVAL); /* no trailer */
     archive[3] = 'x';
     assert_int_equal(cpio_unpack(&root, archive, at), -EINVAL);
+    memset(archive, 0, sizeof(archive));
+    at = add_member(archive, 0, "inner/side", 0100640, 2, 1, "");
+    add_member(archive, at, "TRAILER!!!", 0, 0, 1, "");
+    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive)), 0);
+    memset(archive, 0, sizeof(archive));
     at = add_member(archive, 0, "../out", 0100640, 2, 1, "");
     add_member(archive, at, "TRAILER!!!", 0, 0, 1, "");
     assert_int_equal(cpio_unpack(&root, archive, sizeof(archive)), -EINVAL);
