@@ -103,6 +103,19 @@ static int output_put(int fd, const uint8_t *bytes, size_t length)
     return 0;
 }
 
+/* Where nobody reads our output any more, we end as by SIGPIPE; the agent then ends the command. */
+static int output_frame(const struct channel *channel, const struct frame *frame, int *status)
+{
+    const struct channel_command *command = channel->command;
+    int fd = frame->type == FRAME_STDOUT ? command->stdout_fd : command->stderr_fd;
+
+    int error = output_put(fd, frame->payload, frame->length);
+    if (error != -EPIPE)
+        return error;
+    *status = 128 + SIGPIPE;
+    return 1;
+}
+
 /* Handles one frame. Returns 1 with *status set when it was the last, 0, or a negative errno. */
 static int frame_handle(struct channel *channel, const struct frame *frame, int *status)
 {
@@ -117,8 +130,7 @@ static int frame_handle(struct channel *channel, const struct frame *frame, int 
             text_add(command->output, frame->payload, frame->length);
             return 0;
         }
-        return output_put(frame->type == FRAME_STDOUT ? command->stdout_fd : command->stderr_fd, frame->payload,
-            frame->length);
+        return output_frame(channel, frame, status);
     case FRAME_EXIT:
         if (frame->length != 1)
             return -EPROTO;
