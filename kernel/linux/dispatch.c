@@ -68,7 +68,7 @@ static long call_refuse(uint32_t number)
     if (atomic_fetch_add_explicit(&refused_counts[slot], 1, memory_order_relaxed) == 0) {
         const char *name = system_call_name(number);
         if (name)
-            log_info("system call %u (%s) of %s is refused, error %d", number, name, task_current()->command, error);
+            log_debug("system call %u (%s) of %s is refused, error %d", number, name, task_current()->command, error);
         else
             log_notice("system call %u of %s is unknown, error %d", number, task_current()->command, error);
     }

@@ -13,7 +13,6 @@
 #include "kernel/linux/strace_kinds.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/process/process.h"
-#include "xen/machine/clock.h"
 
 #define LINE_BYTES 1024
 
@@ -44,9 +43,7 @@ static void line_arguments(struct strace_line *line, const uint64_t *arguments, 
 
 static void line_finish(struct strace_line *line)
 {
-    uint64_t now_ns = clock_monotonic_ns();
-    log_info("strace %u.%06u %d %s", (unsigned int)(now_ns / 1000000000), (unsigned int)(now_ns % 1000000000 / 1000),
-             task_current()->tid, line->buffer);
+    log_info("strace %d %s", task_current()->tid, line->buffer); /* the log puts the time before it */
     memory_free(line);
 }
 
