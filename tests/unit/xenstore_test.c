@@ -200,6 +200,15 @@ static void changed(struct xenstore_watch *watch, const char *path)
     changes++;
 }
 
+/* Events of one watch and path are one while they wait, so each is waited for. */
+static bool changed_at_least(unsigned int count)
+{
+    uint64_t deadline_ns = clock_monotonic_ns() + 20000000000ull;
+    while (changes < count && clock_monotonic_ns() < deadline_ns)
+        thread_yield();
+    return changes >= count;
+}
+
 static int body_runs;
 
 static int body(uint32_t transaction, void *data)
@@ -228,6 +237,7 @@ static void the_client_talks(void **state)
 
     assert_int_equal(xenstore_read_unsigned(0, "data", "nothing", 9, &number), -ENOENT);
     assert_int_equal(xenstore_watch_add(&watch), 0);
+    assert_true(changed_at_least(1));
     assert_int_equal(xenstore_print(0, "data", "value", "%d", 42), 0);
     assert_int_equal(xenstore_read_unsigned(0, "data", "value", 42, &number), 0);
     assert_int_equal(number, 42);
@@ -248,6 +258,21 @@ static void the_client_talks(void **state)
     assert_int_equal(xenstore_read_string(0, "data", "mad", text, sizeof(text)), -EIO);
     assert_int_equal(xenstore_read_string(0, "data", "stray", text, sizeof(text)), 0);
     assert_string_equal(text, "42");
+
+    struct xenstore_number numbers[] = {
+        {"nothing", 100, 7, 0}, {"stray", 100, 0, 0}, {"stray", 41, 8, 0}, {"mad", 100, 9, 0}, {"bad name", 100, 10, 0},
+    };
+    xenstore_read_numbers("data", numbers, array_count(numbers));
+    assert_int_equal(numbers[0].error, -ENOENT);
+    assert_int_equal(numbers[0].value, 7);
+    assert_int_equal(numbers[1].error, 0);
+    assert_int_equal(numbers[1].value, 42);
+    assert_int_equal(numbers[2].error, -ERANGE);
+    assert_int_equal(numbers[2].value, 8);
+    assert_int_equal(numbers[3].error, -EIO);
+    assert_int_equal(numbers[4].error, -EINVAL);
+    assert_int_equal(xenstore_write_numbers("data", numbers, 4), 0);
+    assert_int_equal(xenstore_write_numbers("data", numbers, 5), -EINVAL);
     assert_int_equal(xenstore_transaction(body, NULL), 0);
     assert_int_equal(body_runs, 3);
     assert_int_equal(xenstore_list(0, "long", &names, &count), 0);
@@ -255,10 +280,7 @@ static void the_client_talks(void **state)
     assert_memory_equal(names, "one\0two\0", 8);
     memory_free(names);
 
-    uint64_t deadline_ns = clock_monotonic_ns() + 5000000000ull;
-    while (changes < 2 && clock_monotonic_ns() < deadline_ns)
-        thread_yield();
-    assert_true(changes >= 2);
+    assert_true(changed_at_least(2));
     xenstore_watch_remove(&watch);
 
     /* A length that cannot be ends it all: pending and new requests fail. */
