@@ -53,6 +53,8 @@ void crash_report(struct task *task, int number, const struct signal_information
                       number == SIGNAL_BUS ? "behind the end of a file, or not readable"
                       : information->code == 1 ? "not mapped" : "not permitted");
     log_error("%s[%d] tid %d is ended by %s (%d)%s in %s", task->command, process->pid, task->tid, name, number, cause, place);
+    if (number == SIGNAL_ABRT && information->code <= 0) /* its own decision: it said why itself */
+        return;
     log_error("  rip %016llx rsp %016llx rflags %08llx trap %u error %llx", (unsigned long long)frame->rip,
               (unsigned long long)frame->rsp, (unsigned long long)frame->rflags, task->fault_vector,
               (unsigned long long)task->fault_error);

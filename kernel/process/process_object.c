@@ -270,34 +270,34 @@ uint64_t process_limit(struct process *process, unsigned int limit)
 
 void process_apply_limits(struct process *process)
 {
-    struct address_space *space = process->space;
-
+    spinlock_lock(&process->lock);
+    struct address_space *space = process->zombie ? NULL : process->space;
+    if (space)
+        address_space_take(space);
+    bool may_lock = process->credentials && credentials_capable(process->credentials, CAPABILITY_IPC_LOCK);
+    spinlock_unlock(&process->lock);
     if (!space)
         return;
-    bool may_lock = process->credentials && credentials_capable(process->credentials, CAPABILITY_IPC_LOCK);
     rw_lock_write(&space->lock);
     space->stack_limit_bytes = process_limit(process, LIMIT_STACK);
     space->size_limit_bytes = process_limit(process, LIMIT_AS);
     space->data_limit_bytes = process_limit(process, LIMIT_DATA);
     space->lock_limit_bytes = may_lock ? UINT64_MAX : process_limit(process, LIMIT_MEMLOCK);
     rw_unlock_write(&space->lock);
+    address_space_release(space);
 }
 
 int process_limit_set(struct process *process, unsigned int limit, const struct resource_limit *value, struct resource_limit *old)
 {
-    struct address_space *space = NULL;
-
     if (limit >= RESOURCE_LIMIT_COUNT || (value && value->soft > value->hard))
         return -EINVAL;
     spinlock_lock(&process->lock);
     if (old)
         *old = process->limits[limit];
-    if (value) {
+    if (value)
         process->limits[limit] = *value;
-        space = process->space;
-    }
     spinlock_unlock(&process->lock);
-    if (space && (limit == LIMIT_STACK || limit == LIMIT_AS || limit == LIMIT_DATA || limit == LIMIT_MEMLOCK))
+    if (value && (limit == LIMIT_STACK || limit == LIMIT_AS || limit == LIMIT_DATA || limit == LIMIT_MEMLOCK))
         process_apply_limits(process);
     return 0;
 }
