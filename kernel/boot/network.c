@@ -18,7 +18,8 @@
 #include "kernel/vfs/file.h"
 #include "xen/machine/clock.h"
 
-#define PATIENCE_NS 3000000000ull
+#define PATIENCE_NS 3000000000ull        /* nobody asked for an address */
+#define PATIENCE_ASKED_NS 10000000000ull /* ip=dhcp */
 #define RESOLVER_PATH "/run/resolv.conf"
 
 static struct fs_context files;
@@ -98,7 +99,7 @@ void boot_network_finish(const struct fs_context *context)
     const char *word = command_line_value("ip");
     if (word && strcmp(word, "none") == 0)
         return;
-    if (!network_wait_configured(clock_monotonic_ns() + PATIENCE_NS)) {
+    if (!network_wait_configured(clock_monotonic_ns() + (word ? PATIENCE_ASKED_NS : PATIENCE_NS))) {
         log_warning("network: no address yet; the program starts without one");
         return;
     }
