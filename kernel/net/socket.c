@@ -360,6 +360,7 @@ static const struct file_operations socket_file_operations = {
     .ioctl = socket_file_ioctl,
     .release = socket_file_release,
     .describe = socket_file_describe,
+    .anonymous_mode = MODE_SOCKET | 0777,
 };
 
 /* ---- Helpers of the families ---- */
