@@ -57,7 +57,8 @@ static int domain_find(struct domain *domain)
 int domain_create_paused(struct domain *domain, const char *config)
 {
     const char *arguments[] = {"xl", "create", "-p", "-e", "-q", config, NULL};
-    struct process_request request = {.arguments = arguments, .stdin_fd = -1};
+    /* In a session of its own: a signal that ends us must not kill xl half-way, which would leave a domain without a name. */
+    struct process_request request = {.arguments = arguments, .stdin_fd = -1, .own_session = true};
 
     int created = process_run_quietly(&request, "creating the guest");
     int error = domain_find(domain);
@@ -140,7 +141,7 @@ void domain_destroy(struct domain *domain)
         return;
     snprintf(id, sizeof(id), "%u", domain->id);
     const char *arguments[] = {"xl", "destroy", id, NULL};
-    struct process_request request = {.arguments = arguments, .stdin_fd = -1};
+    struct process_request request = {.arguments = arguments, .stdin_fd = -1, .own_session = true};
     process_run_quietly(&request, "destroying the guest");
     domain->exists = false;
 }

@@ -37,7 +37,7 @@ enum frame_type {
 #define FRAME_DATA_MAX 32768
 #define FRAME_TOKEN_LENGTH 64
 #define FRAME_AGENT_PORT 7777
-#define FRAME_GRACE_SECONDS 30
+#define FRAME_GRACE_SECONDS 120
 
 /* Bytes on their way through a descriptor: filled at the end, taken from the start. */
 struct frame_buffer {
