@@ -12,7 +12,6 @@
 #include "xen/machine/clock.h"
 #include "xen/x86/user_access.h"
 
-#define EVENTS_AT_ONCE 32
 #define EVENTS_MOST (INT32_MAX / (int)sizeof(struct linux_epoll_event))
 
 long sys_epoll_create1(int flags)
@@ -51,25 +50,14 @@ long sys_epoll_ctl(int epoll_fd, int operation, int fd, uint64_t event)
     return error;
 }
 
-/* The first batch waits; further ones only take what is ready already. */
-static long events_collect(struct file *epoll, uint64_t address, int count, uint64_t deadline_ns)
+static int event_answer(void *context, const struct epoll_event_kernel *event)
 {
-    struct epoll_event_kernel events[EVENTS_AT_ONCE];
-    int done = 0;
-    while (done < count) {
-        int got = epoll_wait_events(epoll, events, minimum(count - done, EVENTS_AT_ONCE), done ? 0 : deadline_ns);
-        if (got <= 0)
-            return done ? done : got;
-        for (int i = 0; i < got; i++) {
-            struct linux_epoll_event answer = { events[i].events, events[i].data };
-            if (user_store(address + (uint64_t)done * sizeof(answer), &answer))
-                return done ? done : -EFAULT;
-            done++;
-        }
-        if (got < EVENTS_AT_ONCE)
-            break;
-    }
-    return done;
+    uint64_t *address = context;
+    struct linux_epoll_event answer = { event->events, event->data };
+    if (user_store(*address, &answer))
+        return -EFAULT;
+    *address += sizeof(answer);
+    return 0;
 }
 
 static long epoll_run(int fd, uint64_t events, int count, uint64_t deadline_ns)
@@ -82,7 +70,7 @@ static long epoll_run(int fd, uint64_t events, int count, uint64_t deadline_ns)
     long result = file_argument(fd, &epoll);
     if (result)
         return result;
-    result = events_collect(epoll, events, count, deadline_ns);
+    result = epoll_wait_each(epoll, count, deadline_ns, event_answer, &events);
     file_release(epoll);
     return result;
 }

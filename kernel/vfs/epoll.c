@@ -397,31 +397,47 @@ static bool batch_end(struct epoll *epoll, struct list *batch, struct list *back
     return left;
 }
 
-/* Reports one item: true where it is to be asked again next time. */
-static bool item_report(struct epoll_item *item, uint32_t ready, struct epoll_event_kernel *event)
+/* Was just reported: true where it is to be asked again next time. */
+static bool item_reported(struct epoll_item *item)
 {
     uint32_t events = atomic_load_explicit(&item->events, memory_order_relaxed);
 
-    *event = (struct epoll_event_kernel){ .events = ready, .data = item->data };
     if (events & EVENT_ONE_SHOT)
-        atomic_store(&item->events, events);
+        atomic_store(&item->events, events & EVENT_MODES);
     return !(events & (EVENT_ONE_SHOT | EVENT_EDGE));
 }
 
-static int epoll_collect(struct epoll *epoll, struct epoll_event_kernel *events, int limit)
+static void put_back(struct epoll *epoll, struct list *list, struct epoll_item *item)
+{
+    spinlock_lock(&epoll->ready_lock);
+    if (!list_linked(&item->ready_link))
+        list_add_first(list, &item->ready_link);
+    spinlock_unlock(&epoll->ready_lock);
+}
+
+/* One pass over what is ready, each item at most once: the number reported, or what `emit` answered if that is none. */
+static int epoll_collect(struct epoll *epoll, int limit, epoll_emit_t emit, void *context)
 {
     struct epoll_item *again = NULL, *item;
     struct list batch, back;
-    int count = 0;
+    int count = 0, error = 0;
 
     list_init(&back);
     mutex_lock(&epoll->lock);
     batch_begin(epoll, &batch);
     while (count < limit && (item = batch_next(epoll, &batch, &back, again)) != NULL) {
-        uint32_t ready = item_ask(item);
+        struct epoll_event_kernel event = {.events = item_ask(item), .data = item->data};
 
-        again = ready && item_report(item, ready, &events[count]) ? item : NULL;
-        count += ready != 0;
+        again = NULL;
+        if (!event.events)
+            continue;
+        error = emit(context, &event);
+        if (error) {
+            put_back(epoll, &batch, item);
+            break;
+        }
+        again = item_reported(item) ? item : NULL;
+        count++;
     }
     if (again && count == limit) {
         spinlock_lock(&epoll->ready_lock);
@@ -433,7 +449,7 @@ static int epoll_collect(struct epoll *epoll, struct epoll_event_kernel *events,
     mutex_unlock(&epoll->lock);
     if (left && count > 0)
         epoll_wake_waiters(epoll); /* there is work for another thread */
-    return count;
+    return count > 0 ? count : error;
 }
 
 static bool epoll_has_ready(struct epoll *epoll)
@@ -462,27 +478,40 @@ static int epoll_sleep(struct epoll *epoll, uint64_t deadline_ns)
     return error;
 }
 
-int epoll_wait_events(struct file *file, struct epoll_event_kernel *events, int limit, uint64_t deadline_ns)
+int epoll_wait_each(struct file *file, int limit, uint64_t deadline_ns, epoll_emit_t emit, void *context)
 {
     struct epoll *epoll = file->data;
 
     if (!file_is_epoll(file) || limit <= 0)
         return -EINVAL;
     for (;;) {
-        int count = epoll_has_ready(epoll) ? epoll_collect(epoll, events, limit) : 0;
+        int count = epoll_has_ready(epoll) ? epoll_collect(epoll, limit, emit, context) : 0;
 
-        if (count > 0 || deadline_ns == 0)
+        if (count != 0 || deadline_ns == 0)
             return count;
 
         int error = epoll_sleep(epoll, deadline_ns);
         if (error == 0)
             continue;
         /* A wake that came with the deadline or the signal must not be lost on us. */
-        count = epoll_collect(epoll, events, limit);
-        if (count > 0)
+        count = epoll_collect(epoll, limit, emit, context);
+        if (count != 0)
             return count;
         return error == -ETIMEDOUT ? 0 : -EINTR;
     }
+}
+
+static int emit_to_array(void *context, const struct epoll_event_kernel *event)
+{
+    struct epoll_event_kernel **next = context;
+
+    *(*next)++ = *event;
+    return 0;
+}
+
+int epoll_wait_events(struct file *file, struct epoll_event_kernel *events, int limit, uint64_t deadline_ns)
+{
+    return epoll_wait_each(file, limit, deadline_ns, emit_to_array, &events);
 }
 
 /* Ready where one watched file is; items that are not any more leave the list. */
