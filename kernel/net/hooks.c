@@ -9,12 +9,14 @@
 #include <lwip/prot/ip4.h>
 #include <lwip/prot/ip6.h>
 #include <lwip/prot/tcp.h>
+#include <lwip/prot/udp.h>
 #include <lwip_hooks.h>
 
 #include <string.h>
 
 #include "kernel/base/hash.h"
 #include "kernel/device/random.h"
+#include "kernel/net/address.h"
 #include "kernel/net/inet_stream.h"
 #include "kernel/net/loopback.h"
 #include "kernel/net/network_internal.h"
@@ -72,7 +74,13 @@ int network_hook_input_v4(struct pbuf *p, struct netif *input)
     ip_addr_copy_from_ip4(destination, header->dest);
     loopback_adopt(input, ip_2_ip4(&destination));
     u16_t length = IPH_HL_BYTES(header);
-    if (IPH_PROTO(header) == IP_PROTO_TCP && tcp_tw_pcbs != NULL && (IPH_OFFSET(header) & PP_HTONS(IP_OFFMASK)) == 0 && p->len >= length + TCP_HLEN)
+    /* lwIP looks at the port of UDP packets that are not for us before it looks at their length; a last fragment may be so short. */
+    bool fragment = (IPH_OFFSET(header) & PP_HTONS(IP_OFFMASK)) != 0;
+    if (IPH_PROTO(header) == IP_PROTO_UDP && p->len < length + UDP_HLEN && !(fragment && address_is_local(&destination))) {
+        pbuf_free(p);
+        return 1;
+    }
+    if (IPH_PROTO(header) == IP_PROTO_TCP && tcp_tw_pcbs != NULL && !fragment && p->len >= length + TCP_HLEN)
         time_wait_recycle((const struct tcp_hdr *)((const u8_t *)p->payload + length), &source, &destination);
     return 0;
 }

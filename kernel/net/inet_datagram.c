@@ -19,15 +19,17 @@ static const struct socket_operations datagram_operations;
 
 int inet_datagram_create(int family, int protocol, struct credentials *credentials, struct socket **socket)
 {
-    if (protocol != 0 && protocol != IPPROTO_UDP)
+    if (protocol == 0)
+        protocol = IPPROTO_UDP;
+    if (protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE)
         return -EPROTONOSUPPORT;
-    *socket = socket_allocate(sizeof(struct inet_datagram), &datagram_operations, family, SOCK_DGRAM, IPPROTO_UDP, credentials);
+    *socket = socket_allocate(sizeof(struct inet_datagram), &datagram_operations, family, SOCK_DGRAM, protocol, credentials);
     if (*socket == NULL)
         return -ENOBUFS;
     struct inet_datagram *datagram = inet_datagram(*socket);
     inet_options_init(&datagram->options);
     datagram_queue_init(&datagram->queue);
-    datagram->binding.protocol = PORT_UDP;
+    datagram->binding.protocol = protocol == IPPROTO_UDP ? PORT_UDP : PORT_UDPLITE;
     datagram->binding.owner = datagram;
     return 0;
 }
@@ -60,7 +62,7 @@ static struct inet_datagram *group_choose(struct inet_datagram *datagram, const 
 
     if (!datagram->binding.reuse_port || datagram->connected || ip_addr_ismulticast(ip_current_dest_addr()))
         return datagram;
-    port_for_each(PORT_UDP, datagram->binding.port, group_count, &pick);
+    port_for_each(datagram->binding.protocol, datagram->binding.port, group_count, &pick);
     if (pick.count < 2)
         return datagram;
     address_bytes(source, bytes);
@@ -68,7 +70,7 @@ static struct inet_datagram *group_choose(struct inet_datagram *datagram, const 
     bytes[17] = (uint8_t)(port >> 8);
     pick.index = hash_bytes(bytes, sizeof(bytes), 0) % pick.count;
     pick.count = 0;
-    port_for_each(PORT_UDP, datagram->binding.port, group_count, &pick);
+    port_for_each(datagram->binding.protocol, datagram->binding.port, group_count, &pick);
     return pick.chosen != NULL ? pick.chosen : datagram;
 }
 
@@ -77,6 +79,11 @@ static void datagram_received(void *argument, struct udp_pcb *pcb, struct pbuf *
     struct inet_datagram *datagram = argument;
     const ip_addr_t *destination = ip_current_dest_addr();
 
+    /* lwIP has one table for both protocols. */
+    if (ip_current_header_proto() != datagram->socket.protocol) {
+        pbuf_free(packet);
+        return;
+    }
     if (ip_addr_ismulticast(destination) && !datagram->options.multicast_all && !inet_is_member(&datagram->options, destination, netif_get_index(ip_current_input_netif()))) {
         pbuf_free(packet);
         return;
@@ -157,6 +164,8 @@ static int bind_locked(struct inet_datagram *datagram, const ip_addr_t *address,
         return -ENOBUFS;
     }
     ip_set_option(datagram->pcb, SOF_REUSEADDR);
+    if (datagram->socket.protocol == IPPROTO_UDPLITE)
+        udp_set_flags(datagram->pcb, UDP_FLAGS_UDPLITE);
     if (datagram->socket.bound_interface != 0)
         udp_bind_netif(datagram->pcb, netif_get_by_index(datagram->socket.bound_interface));
     error = address_error(udp_bind(datagram->pcb, address, datagram->binding.port));
@@ -326,6 +335,10 @@ static void apply_options(struct inet_datagram *datagram, const struct datagram_
 
     pcb->ttl = control->ttl >= 0 ? (u8_t)control->ttl : inet_ttl(options, v6);
     pcb->tos = control->tos >= 0 ? (u8_t)control->tos : v6 ? options->traffic_class : options->tos;
+    if (datagram->socket.protocol == IPPROTO_UDPLITE) {
+        pcb->chksum_len_tx = datagram->send_coverage;
+        pcb->chksum_len_rx = datagram->receive_coverage;
+    }
     pcb->mcast_ttl = control->ttl >= 0 ? (u8_t)control->ttl : v6 ? options->multicast_hops : options->multicast_ttl;
     udp_set_flags(pcb, loop ? UDP_FLAGS_MULTICAST_LOOP : 0);
     if (!loop)
@@ -497,9 +510,11 @@ static int datagram_get_option(struct socket *socket, int level, int name, void 
 
     if (level == SOL_IP || level == SOL_IPV6)
         return inet_option_get(socket, &datagram->options, level, name, value, length_bytes);
-    if (level != SOL_UDP)
+    if (level != SOL_UDP && !(level == SOL_UDPLITE && socket->protocol == IPPROTO_UDPLITE))
         return -EOPNOTSUPP;
     switch (name) {
+    case UDPLITE_SEND_CSCOV: number = datagram->send_coverage; break;
+    case UDPLITE_RECV_CSCOV: number = datagram->receive_coverage; break;
     case UDP_CORK: number = datagram->cork; break;
     case UDP_ENCAP:
     case UDP_SEGMENT:
@@ -526,6 +541,24 @@ static int uncork(struct inet_datagram *datagram)
     return error;
 }
 
+/* At least the header is covered; less is rounded up, as Linux does. Core lock not held. */
+static int set_coverage(struct inet_datagram *datagram, bool send, int number)
+{
+    uint16_t coverage = number == 0 ? 0 : (uint16_t)minimum(maximum(number, 8), 65535);
+
+    network_lock();
+    if (send)
+        datagram->send_coverage = coverage;
+    else
+        datagram->receive_coverage = coverage;
+    if (datagram->pcb != NULL) {
+        datagram->pcb->chksum_len_tx = datagram->send_coverage;
+        datagram->pcb->chksum_len_rx = datagram->receive_coverage;
+    }
+    network_unlock();
+    return 0;
+}
+
 static int datagram_set_option(struct socket *socket, int level, int name, const void *value, size_t length_bytes)
 {
     struct inet_datagram *datagram = inet_datagram(socket);
@@ -533,10 +566,13 @@ static int datagram_set_option(struct socket *socket, int level, int name, const
 
     if (level == SOL_IP || level == SOL_IPV6)
         return inet_option_set(socket, &datagram->options, level, name, value, length_bytes);
-    if (level != SOL_UDP)
+    bool lite = socket->protocol == IPPROTO_UDPLITE;
+    if (level != SOL_UDP && !(level == SOL_UDPLITE && lite))
         return -ENOPROTOOPT;
     if (length_bytes < sizeof(int32_t) || socket_option_in(value, length_bytes, &number) != 0)
         return -EINVAL;
+    if (lite && (name == UDPLITE_SEND_CSCOV || name == UDPLITE_RECV_CSCOV))
+        return set_coverage(datagram, name == UDPLITE_SEND_CSCOV, number);
     if (name != UDP_CORK)
         return -ENOPROTOOPT;
     datagram->cork = number != 0;

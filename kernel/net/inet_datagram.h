@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * UDP sockets on lwIP's udp_*().
+ * UDP and UDP-Lite sockets on lwIP's udp_*().
  *
  * Locks: c core lock; f fixed; a atomic or single word.
  */
@@ -23,6 +23,7 @@ struct inet_datagram {
     struct pbuf *corked;           /* c what MSG_MORE has gathered */
     struct endpoint corked_remote; /* c */
     bool cork;                     /* a UDP_CORK */
+    uint16_t send_coverage, receive_coverage; /* a UDP-Lite: bytes that the checksum is over, 0: all */
 };
 
 static inline struct inet_datagram *inet_datagram(struct socket *socket)

@@ -420,6 +420,19 @@ static struct pbuf *receive_packet(struct net_packet *packet)
     return p;
 }
 
+/* Long enough for what its type says: lwIP reads IP and ARP headers before it looks at the length. */
+static bool receive_plausible(const struct pbuf *p)
+{
+    uint16_t type;
+
+    if (p->len < NET_HEADER_BYTES)
+        return false;
+    memcpy(&type, (const uint8_t *)p->payload + 12, sizeof(type));
+    if (type == PP_HTONS(ETHTYPE_ARP))
+        return p->len >= NET_HEADER_BYTES + SIZEOF_ETHARP_HDR;
+    return (type != PP_HTONS(ETHTYPE_IP) && type != PP_HTONS(ETHTYPE_IPV6)) || packet_has_ip_header(p, NET_HEADER_BYTES);
+}
+
 /* Receiver's deliver: thread context of the driver, one call at a time. */
 static void interface_deliver(struct net_receiver *receiver, struct net_device *device, struct list *packets)
 {
@@ -447,7 +460,7 @@ static void interface_deliver(struct net_receiver *receiver, struct net_device *
         u16_t flags = netif->chksum_flags;
         if (p->if_idx)
             netif->chksum_flags = (u16_t)(flags & ~checks);
-        if (netif->input(p, netif) != ERR_OK)
+        if (!receive_plausible(p) || netif->input(p, netif) != ERR_OK)
             pbuf_free(p);
         netif->chksum_flags = (u16_t)((netif->chksum_flags & ~checks) | (flags & checks));
     }

@@ -80,7 +80,7 @@ bool loopback_deliver(void)
         queue_length--;
         packet->link = NULL;
         struct netif *netif = netif_get_by_index(packet->if_idx);
-        if (netif == NULL || ip_input(packet, netif) != ERR_OK)
+        if (netif == NULL || !packet_has_ip_header(packet, 0) || ip_input(packet, netif) != ERR_OK)
             pbuf_free(packet);
         loopback_address(ip_2_ip4(&loopback.ip_addr));
     }

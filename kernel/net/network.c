@@ -390,7 +390,7 @@ static uint32_t default_buffer_bytes(void)
     struct page_statistics statistics;
 
     page_statistics_get(&statistics);
-    uint64_t bytes = statistics.total_pages * PAGE_SIZE / 64;
+    uint64_t bytes = statistics.total_pages * PAGE_SIZE / 256;
     return (uint32_t)minimum(maximum(bytes, (uint64_t)128 * 1024), (uint64_t)1024 * 1024);
 }
 

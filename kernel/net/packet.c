@@ -4,6 +4,9 @@
  */
 #include "kernel/net/packet.h"
 
+#include <lwip/prot/ip4.h>
+#include <lwip/prot/ip6.h>
+
 #include <string.h>
 
 #include "kernel/base/error.h"
@@ -191,6 +194,14 @@ void packet_free(struct pbuf *packet)
     pbuf_free(packet);
     if (shared)
         network_unlock();
+}
+
+bool packet_has_ip_header(const struct pbuf *packet, size_t offset_bytes)
+{
+    if (packet->len < offset_bytes + IP_HLEN)
+        return false;
+    unsigned int version = ((const uint8_t *)packet->payload)[offset_bytes] >> 4;
+    return version == 4 || (version == 6 && packet->len >= offset_bytes + IP6_HLEN);
 }
 
 size_t packet_put(const struct pbuf *packet, size_t offset_bytes, struct io_vector *vector, size_t length_bytes)

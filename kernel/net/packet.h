@@ -25,6 +25,8 @@ struct pbuf *packet_clone(const struct pbuf *packet);
 struct pbuf *packet_compact(struct pbuf *packet);
 /* Frees with or without the core lock held by the caller; takes it when others hold references on the chain. */
 void packet_free(struct pbuf *packet);
+/* An IP header of its version lies whole in the first pbuf: lwIP looks at it before it looks at the length. */
+bool packet_has_ip_header(const struct pbuf *packet, size_t offset_bytes);
 /* Copies to the program from `offset` on, up to length_bytes; bytes copied. Not under the core lock. */
 size_t packet_put(const struct pbuf *packet, size_t offset_bytes, struct io_vector *vector, size_t length_bytes);
 /* Calls back for each part that lies in one page. False from the call-back ends it. */

@@ -12,7 +12,7 @@
 #include "kernel/base/list.h"
 #include "kernel/net/address.h"
 
-enum port_protocol { PORT_TCP, PORT_UDP, PORT_PROTOCOLS };
+enum port_protocol { PORT_TCP, PORT_UDP, PORT_UDPLITE, PORT_PROTOCOLS };
 
 struct port_binding {
     struct list link;

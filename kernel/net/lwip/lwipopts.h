@@ -90,7 +90,7 @@
 
 /* ---- UDP ---- */
 #define LWIP_UDP 1
-#define LWIP_UDPLITE 0
+#define LWIP_UDPLITE 1
 
 /* ---- TCP ---- */
 /*
