@@ -29,7 +29,7 @@ struct page {
 
 enum page_kind { PAGE_FREE, PAGE_KERNEL, PAGE_TABLE, PAGE_STACK, PAGE_ANONYMOUS, PAGE_CACHE, PAGE_DEVICE, PAGE_RESERVED, PAGE_KIND_COUNT };
 
-/* page->flags; the free bits from 8 up are the owner's. */
+/* page->flags; bits 8 to 11 are the page cache's own (page_cache_internal.h), 12 to 15 its owner's (the file system's). */
 #define PAGE_FLAG_UPTODATE 1u  /* page cache: content is valid */
 #define PAGE_FLAG_DIRTY 2u     /* page cache: newer than the disk */
 #define PAGE_FLAG_BUSY 4u      /* page cache: I/O in flight */

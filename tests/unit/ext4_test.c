@@ -273,9 +273,30 @@ static void finds_a_wrong_root_inode(void **state) /* by its checksum alone */
     free(bytes);
 }
 
+/* The directory is read twice before: what marks its page as used must not pass for "its checksum was right". */
+static void finds_a_wrong_directory_block(void **state)
+{
+    struct mounted mounted;
+    struct ext4_block block;
+    struct inode *directory, *found;
+
+    assert_int_equal(image_mount(&mounted, ext4_image_create("-b 4096", IMAGE_BYTES, source, NULL)), 0);
+    assert_int_equal(ext4_lookup(mounted.file_system->root, "many", 4, &directory), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ext4_file_block_get(directory, 1, &block), 0);
+        assert_false(block.verified);
+        *(uint8_t *)(uintptr_t)(block.bytes + 4000) ^= i == 1;
+        ext4_block_put(&block);
+    }
+    assert_int_equal(ext4_lookup(directory, "absent", 6, &found), -EUCLEAN);
+    inode_release(directory);
+    image_unmount(&mounted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_a_wrong_directory_block),
         cmocka_unit_test(reads_mke2fs_defaults),
         cmocka_unit_test(reads_4k_blocks),
         cmocka_unit_test(reads_1k_blocks),

@@ -16,7 +16,7 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/memory/page.h"
 
-#define EXT4_PAGE_VERIFIED 0x100u
+#define EXT4_PAGE_VERIFIED 0x1000u
 #define SECTORS_PER_PAGE (PAGE_SIZE / BLOCK_SECTOR_BYTES)
 
 /* A read of consecutive pages of the disk, on its way. */
