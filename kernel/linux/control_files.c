@@ -135,6 +135,8 @@ static long owner_command(struct file *file, int command, uint64_t argument)
     }
 }
 
+#define NOTICE_MANY 0x80000000u
+
 /* Commands that also descriptors opened with O_PATH know. */
 static long fcntl_descriptor(struct file *file, int fd, int command, uint64_t argument)
 {
@@ -175,6 +177,8 @@ static long fcntl_run(struct file *file, int fd, int command, uint64_t argument)
     case LINUX_F_SETOWN_EX:
     case LINUX_F_GETOWN_EX:
         return owner_command(file, command, argument);
+    case LINUX_F_NOTIFY: /* without events it ends notices, of which there are none */
+        return argument & ~(uint64_t)NOTICE_MANY & UINT32_MAX ? -EINVAL : 0;
     case LINUX_F_GETLEASE:
         return LINUX_F_UNLCK;
     case LINUX_F_GETPIPE_SZ:

@@ -2,11 +2,15 @@
 /*
  * Other processes by descriptor (pidfd_*), and their memory (process_vm_*, process_madvise).
  */
+#include <string.h>
+
 #include "kernel/base/error.h"
+#include "kernel/base/format.h"
 #include "kernel/linux/arguments.h"
 #include "kernel/linux/system_calls.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/process/process.h"
+#include "kernel/vfs/dentry.h"
 #include "xen/x86/user_access.h"
 
 long sys_pidfd_open(int pid, uint32_t flags)
@@ -39,13 +43,45 @@ static int pidfd_argument(int fd, struct process **process)
     return *process ? 0 : -EBADF;
 }
 
+#define DENTRY_NAME_BYTES 256
+
+/* The process whose directory of /proc this is, referenced, or NULL. Such a descriptor came before pidfds, and still counts as one. */
+static struct process *process_of_directory(const struct file *file)
+{
+    char name[DENTRY_NAME_BYTES];
+    struct dentry *parent;
+    uint64_t pid = 0;
+    if (!file->path.dentry || strcmp(file->inode->file_system->type, "proc") != 0)
+        return NULL;
+    dentry_name(file->path.dentry, name, &parent);
+    bool below_root = parent && dentry_inode(parent) == file->inode->file_system->root;
+    if (parent)
+        dentry_release(parent);
+    if (!below_root || parse_unsigned(name, strlen(name), 10, &pid) || pid > INT32_MAX)
+        return NULL;
+    return process_find((int)pid);
+}
+
+static int signal_target(int fd, struct process **process)
+{
+    struct file *file;
+    int error = file_argument(fd, &file);
+    if (error)
+        return error;
+    *process = process_of_file(file);
+    if (!*process)
+        *process = process_of_directory(file);
+    file_release(file);
+    return *process ? 0 : -EBADF;
+}
+
 long sys_pidfd_send_signal(int fd, int number, uint64_t information, uint32_t flags)
 {
     struct signal_information sent;
     struct process *process;
     if (flags)
         return -EINVAL;
-    int error = pidfd_argument(fd, &process);
+    int error = signal_target(fd, &process);
     if (error)
         return error;
     long result = 0;
