@@ -73,7 +73,20 @@ static void bulk_remove(const struct guest_record *record)
     }
 }
 
-/* Undoes what the record names. The guest itself must be gone. */
+/* A guest without a result lost its watcher: whatever is left of it goes now. */
+static void domain_remove(struct guest_host *host, const struct guest_record *record)
+{
+    const char *arguments[] = {"xl", "destroy", path_name(record->directory), NULL};
+    struct text output = {0};
+
+    char *result = guest_record_path(record, "result");
+    if (!file_exists(result))
+        host->operations->execute(host, arguments, false, &output);
+    text_free(&output);
+    free(result);
+}
+
+/* Undoes what the record names, and ends what is left of the guest. */
 int guest_release(struct guest_host *host, struct guest_record *record)
 {
     struct guest_facts facts;
@@ -84,6 +97,7 @@ int guest_release(struct guest_host *host, struct guest_record *record)
     int error = guest_record_facts(record, "record", &facts);
     if (error < 0)
         return error;
+    domain_remove(host, record);
     const char *address = guest_fact(&facts, "address");
     for (size_t i = 0; i < facts.keys.count; i++) {
         if (strcmp(facts.keys.items[i], "disk") == 0)

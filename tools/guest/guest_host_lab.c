@@ -127,15 +127,28 @@ static int block_add(struct guest_host *host, const char *serial, const struct g
     return monitor_object(host, "blockdev-add", node);
 }
 
+/*
+ * At a target of its own choice, most likely one that was never used: dom0's kernel does not look anew at a target whose disk
+ * was pulled without its knowledge.
+ */
 static int device_add(struct guest_host *host, const char *serial)
 {
-    struct json_object *device = object_of("driver", "scsi-hd");
+    int error = -EBUSY;
 
-    json_object_object_add(device, "id", json_object_new_string(serial));
-    json_object_object_add(device, "drive", json_object_new_string(serial));
-    json_object_object_add(device, "serial", json_object_new_string(serial));
-    json_object_object_add(device, "bus", json_object_new_string("disks.0"));
-    return monitor_object(host, "device_add", device);
+    for (int tries = 0; error < 0 && tries < 16; tries++) {
+        struct json_object *device = object_of("driver", "scsi-hd");
+        uint8_t target = 0;
+        if (getrandom(&target, sizeof(target), 0) != sizeof(target) || target == 255)
+            target = (uint8_t)tries;
+        json_object_object_add(device, "id", json_object_new_string(serial));
+        json_object_object_add(device, "drive", json_object_new_string(serial));
+        json_object_object_add(device, "serial", json_object_new_string(serial));
+        json_object_object_add(device, "bus", json_object_new_string("disks.0"));
+        json_object_object_add(device, "scsi-id", json_object_new_int(target));
+        error = monitor_command_quietly(host->lab.qmp_socket, "device_add", json_object_to_json_string(device));
+        json_object_put(device);
+    }
+    return error;
 }
 
 static int disk_plug(struct guest_host *host, const struct guest_record *record, const struct guest_disk *disk, const char *device,

@@ -69,7 +69,7 @@ finish_root() {
 	[ -e "$root/usr/bin/sh" ] || ln -s dash "$root/usr/bin/sh"
 	for name in awk sed grep ip ps vi less find xargs hostname mount umount losetup ping wget nc udhcpc udhcpd tar gzip gunzip \
 		modprobe insmod rmmod depmod lsmod killall pkill pgrep top free dmesg sysctl stty setsid timeout watch diff ifconfig \
-		brctl route traceroute hexdump strings telnet which clear reset ionice chrt; do
+		brctl route traceroute hexdump strings telnet which clear reset ionice chrt kill; do
 		[ -e "$root/usr/bin/$name" ] || [ -e "$root/usr/sbin/$name" ] || ln -s busybox "$root/usr/bin/$name"
 	done
 	[ -e "$root/usr/bin/python3" ] || ! [ -e "$root/usr/bin/python3.11" ] || ln -s python3.11 "$root/usr/bin/python3"
