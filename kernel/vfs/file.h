@@ -57,6 +57,8 @@ struct file_operations {
     void (*release)(struct file *file);
     /* What readlink(/proc/self/fd/N) says for files without a path: "socket:[123]", "anon_inode:[eventfd]". NULL: the path. */
     size_t (*describe)(struct file *file, char *buffer, size_t size_bytes);
+    /* A path for a file that was not opened by one, so that opening /proc/self/fd/N reaches its inode: referenced, 0 or -Exxx. NULL: there is none. */
+    int (*make_path)(struct file *file, struct path *path);
     /* st_mode of files without an inode (MODE_FIFO | 0600, MODE_SOCKET | 0777); 0: 0600, as Linux's anonymous inodes. */
     uint32_t anonymous_mode;
 };

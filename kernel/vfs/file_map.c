@@ -32,7 +32,7 @@ static size_t file_backing_describe(struct area_backing *backing, char *name, si
 
     *device = file->inode->file_system->device;
     *inode = file->inode->number;
-    if (!file->path.dentry)
+    if (!file->path.dentry || mount_is_internal(file->path.mount))
         return file->operations->describe ? file->operations->describe(file, name, size_bytes) : 0;
 
     long length = path_name(&context, &file->path, name, size_bytes, true);

@@ -13,6 +13,7 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/file_map.h"
+#include "kernel/vfs/mount.h"
 #include "kernel/vfs/regular_file.h"
 
 #define SEAL_SEAL 1u
@@ -35,6 +36,7 @@ struct memory_file {
 };
 
 static struct file_system memory_file_system;
+static struct mount *memory_mount;
 static _Atomic uint64_t next_number = 1;
 static const struct file_operations memory_file_operations;
 
@@ -89,12 +91,6 @@ static int memory_file_synchronize(struct file *file, uint64_t first_byte, uint6
     return 0;
 }
 
-static void memory_file_release(struct file *file)
-{
-    inode_release(file->inode);
-    file->inode = NULL;
-}
-
 static size_t memory_file_describe(struct file *file, char *buffer, size_t size_bytes)
 {
     return (size_t)format_string(buffer, size_bytes, "/memfd:%s (deleted)", memory_file_of(file->inode)->name);
@@ -105,7 +101,6 @@ static const struct file_operations memory_file_operations = {
     .write = memory_file_write,
     .map = memory_file_map,
     .synchronize = memory_file_synchronize,
-    .release = memory_file_release,
     .describe = memory_file_describe,
 };
 
@@ -191,7 +186,12 @@ static const struct file_system_operations memory_file_system_operations = {.rel
 
 int memory_file_init(void)
 {
-    return file_system_init(&memory_file_system, "memfd", &memory_file_system_operations, NULL);
+    int error = file_system_init(&memory_file_system, "memfd", &memory_file_system_operations, NULL);
+
+    if (error)
+        return error;
+    memory_mount = mount_create_internal(&memory_file_system);
+    return memory_mount ? 0 : -ENOMEM;
 }
 
 static int memory_inode_create(const char *name, uint32_t seals, uint32_t mode, const struct credentials *credentials,
@@ -216,6 +216,7 @@ static int memory_inode_create(const char *name, uint32_t seals, uint32_t mode, 
     inode->gid = credentials->fsgid;
     inode->links = 0; /* it never had a name */
     inode->operations = &memory_file_inode_operations;
+    inode->file_operations = &memory_file_operations; /* also where it is opened anew through /proc/self/fd */
     inode->access_time = inode->modify_time = inode->change_time = inode->birth_time = inode_now();
     inode_init_cache(inode, NULL);
     inode_ready(inode);
@@ -231,11 +232,16 @@ int memory_file_create(const char *name, unsigned int memfd_flags, struct creden
 
     if (error)
         return error;
+    struct path path;
+    error = mount_internal_path(memory_mount, inode, &path);
+    if (error)
+        return error;
     error = file_create_anonymous(&memory_file_operations, NULL, FILE_READ_WRITE | FILE_LARGE, credentials, file);
     if (error) {
-        inode_release(inode);
+        path_release(&path);
         return error;
     }
+    (*file)->path = path; /* holds the inode */
     (*file)->inode = inode;
     (*file)->seekable = true;
     return 0;

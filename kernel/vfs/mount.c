@@ -101,6 +101,24 @@ static struct mount *mount_new(struct file_system *file_system, struct dentry *r
     return mount;
 }
 
+struct mount *mount_create_internal(struct file_system *file_system)
+{
+    return mount_new(file_system, NULL, file_system->type, 0);
+}
+
+int mount_internal_path(struct mount *mount, struct inode *inode, struct path *path)
+{
+    struct dentry *dentry = dentry_create_root(inode);
+
+    if (!dentry) {
+        inode_release(inode);
+        return -ENOMEM;
+    }
+    mount_take(mount);
+    *path = (struct path){ mount, dentry };
+    return 0;
+}
+
 static void mount_attach(struct mount *mount, const struct path *point)
 {
     spinlock_lock(&mount_lock);

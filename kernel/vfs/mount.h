@@ -19,6 +19,7 @@
 #define MOUNT_BIND 4096ul
 
 struct file_system;
+struct inode;
 
 /* Locks: m mount lock; f fixed; a atomic. */
 struct mount {
@@ -33,6 +34,17 @@ struct mount {
     char source[64];                 /* f "/dev/xvda", "tmpfs" */
     struct list link;                /* m all mounts, in order */
 };
+
+/*
+ * A mount that hangs nowhere, for inodes without names (pipes, memory files), or NULL; and the path of such an inode, whose reference is
+ * taken over (also on failure): 0 or -ENOMEM.
+ */
+struct mount *mount_create_internal(struct file_system *file_system);
+int mount_internal_path(struct mount *mount, struct inode *inode, struct path *path);
+static inline bool mount_is_internal(const struct mount *mount)
+{
+    return mount->root == NULL;
+}
 
 void mount_take(struct mount *mount);
 void mount_release(struct mount *mount);

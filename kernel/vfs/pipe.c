@@ -14,6 +14,7 @@
 #include "kernel/base/format.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/credentials.h"
+#include "kernel/vfs/mount.h"
 #include "kernel/vfs/pipe_ring.h"
 #include "kernel/vfs/process_hooks.h"
 #include "xen/x86/user_access.h"
@@ -22,6 +23,21 @@
 #define PIPE_LARGEST_BYTES 1048576u
 #define SIGNAL_PIPE 13
 #define IOCTL_BYTES_READY 0x541b /* FIONREAD */
+
+static const struct file_system_operations pipe_file_system_operations;
+static struct file_system pipe_file_system; /* of pipes that have got an inode */
+static struct mount *pipe_mount;
+static _Atomic uint64_t next_number = 1;
+
+int pipe_init(void)
+{
+    int error = file_system_init(&pipe_file_system, "pipefs", &pipe_file_system_operations, NULL);
+
+    if (error)
+        return error;
+    pipe_mount = mount_create_internal(&pipe_file_system);
+    return pipe_mount ? 0 : -ENOMEM;
+}
 
 static struct pipe *pipe_new(void)
 {
@@ -247,26 +263,83 @@ static long pipe_ioctl(struct file *file, unsigned int command, uint64_t argumen
 static void pipe_release(struct file *file)
 {
     struct pipe *pipe = file->data;
+    struct path own = { NULL, NULL };
 
     mutex_lock(&pipe->lock);
     if (file->readable)
         pipe->readers--;
     if (file->writable)
         pipe->writers--;
-    bool last = pipe->readers == 0 && pipe->writers == 0;
-    if (last && pipe->inode) { /* a fifo forgets what was in it */
+    bool last = pipe->readers == 0 && pipe->writers == 0, has_inode = pipe->inode != NULL;
+    if (last && has_inode) { /* a fifo forgets what was in it */
         memory_free(pipe->ring);
         pipe->ring = NULL;
         pipe->ring_bytes = pipe->head = pipe->tail = 0;
         pipe->writer_opens = 0;
+        own = pipe->own;
+        pipe->own = (struct path){ NULL, NULL };
     }
     mutex_unlock(&pipe->lock);
-    if (last && !pipe->inode) {
+    if (last && !has_inode) {
         pipe_free(pipe);
         return;
     }
     wait_queue_wake_all(&pipe->read_wait, POLL_IN | POLL_HANGUP | POLL_READ_NORMAL);
     wait_queue_wake_all(&pipe->write_wait, POLL_OUT | POLL_ERROR | POLL_WRITE_NORMAL);
+    path_release(&own); /* the inode frees the pipe when nobody holds its path any more */
+}
+
+static int pipe_set_attributes(struct inode *inode, const struct inode_attributes *attributes)
+{
+    if (attributes->valid & ATTRIBUTE_MODE)
+        inode->mode = (inode->mode & MODE_TYPE) | (attributes->mode & ~MODE_TYPE);
+    if (attributes->valid & ATTRIBUTE_UID)
+        inode->uid = attributes->uid;
+    if (attributes->valid & ATTRIBUTE_GID)
+        inode->gid = attributes->gid;
+    return 0;
+}
+
+static const struct inode_operations pipe_inode_operations = { .set_attributes = pipe_set_attributes };
+
+/* The inode and path of a pipe that had none. Lock held. */
+static int pipe_make_inode(struct pipe *pipe, const struct credentials *credentials)
+{
+    struct inode *inode;
+    bool fresh;
+    int error = inode_get(&pipe_file_system, atomic_fetch_add(&next_number, 1), &inode, &fresh);
+
+    if (error)
+        return error;
+    inode->mode = MODE_FIFO | 0600;
+    inode->links = 1;
+    inode->uid = credentials ? credentials->fsuid : 0;
+    inode->gid = credentials ? credentials->fsgid : 0;
+    inode->operations = &pipe_inode_operations;
+    inode->access_time = inode->modify_time = inode->change_time = inode->birth_time = inode_now();
+    inode_ready(inode);
+    error = mount_internal_path(pipe_mount, inode, &pipe->own);
+    if (error)
+        return error;
+    inode->endpoint = pipe;
+    inode->endpoint_release = pipe_free;
+    pipe->inode = inode;
+    return 0;
+}
+
+/* Of an end that pipe_create() made: others have the path they were opened by. */
+static int pipe_make_path(struct file *file, struct path *path)
+{
+    struct pipe *pipe = file->data;
+
+    mutex_lock(&pipe->lock);
+    int error = pipe->own.dentry ? 0 : pipe_make_inode(pipe, file->credentials);
+    if (!error) {
+        *path = pipe->own;
+        path_take(path);
+    }
+    mutex_unlock(&pipe->lock);
+    return error;
 }
 
 static size_t pipe_describe(struct file *file, char *buffer, size_t size_bytes)
@@ -281,6 +354,7 @@ static const struct file_operations pipe_operations = {
     .ioctl = pipe_ioctl,
     .release = pipe_release,
     .describe = pipe_describe,
+    .make_path = pipe_make_path,
     .anonymous_mode = MODE_FIFO | 0600,
 };
 
@@ -331,7 +405,7 @@ static int fifo_pipe(struct inode *inode, struct pipe **pipe)
 /* Waits until the other end has been opened (since), also if it was closed again meanwhile. */
 static int fifo_wait(struct pipe *pipe, struct file *file, unsigned int readers_before, unsigned int writers_before)
 {
-    if (file->readable && file->writable)
+    if ((file->readable && file->writable) || pipe->inode->file_system == &pipe_file_system)
         return 0;
     if (file->readable) {
         if (is_nonblocking(file) || read_once(pipe->writers) != 0)

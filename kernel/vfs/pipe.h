@@ -6,6 +6,9 @@
 
 #include "kernel/vfs/file.h"
 
+/* vfs_init()'s. 0 or -ENOMEM. */
+int pipe_init(void);
+
 /* Opens a fifo's inode into the file, waiting for the other end as POSIX has it. 0, -ENXIO (write end, nonblocking, no reader), -ERESTARTSYS, -ENOMEM. */
 int fifo_open(struct inode *inode, struct file *file);
 

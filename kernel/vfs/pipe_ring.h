@@ -19,7 +19,8 @@ struct pipe {
     size_t head, tail;        /* m bytes ever written and read; head - tail are there */
     unsigned int readers, writers; /* m open files */
     unsigned int reader_opens, writer_opens; /* m opens ever: for fifos that wait for the other end */
-    struct inode *inode;      /* fixed: fifo's, not referenced (its open files do) */
+    struct inode *inode;      /* m fifo's, or own's; not referenced */
+    struct path own;          /* m of a pipe that was reached through /proc/self/fd: as long as an end is open */
 };
 
 static inline size_t pipe_used(const struct pipe *pipe)

@@ -7,6 +7,7 @@
 #include "kernel/vfs/file_lock.h"
 #include "kernel/vfs/memory_file.h"
 #include "kernel/vfs/path_change.h"
+#include "kernel/vfs/pipe.h"
 #include "kernel/vfs/terminal.h"
 
 int vfs_init(void)
@@ -19,6 +20,8 @@ int vfs_init(void)
         error = file_init();
     if (!error)
         error = memory_file_init();
+    if (!error)
+        error = pipe_init();
     if (error)
         return error;
     path_change_init();

@@ -451,6 +451,31 @@ static void fifos(void **state)
     file_release(in);
 }
 
+/* What opening /proc/self/fd/N does for a pipe. */
+static void pipes_reached_again(void **state)
+{
+    struct file *in, *out, *again;
+    struct path path;
+    char byte;
+
+    make_pipe(&in, &out);
+    put(out, "ab", 2);
+    assert_int_equal(in->operations->make_path(in, &path), 0);
+    assert_int_equal(file_open(&root, &path, "", FILE_READ_ONLY | FILE_NONBLOCK, 0, &again), -ENOENT);
+    again = in;
+    file_release(again);
+    assert_int_equal(put(out, "c", 1), -EPIPE);
+    file_release(out);
+    path_release(&path); /* the last: frees the pipe */
+    make_pipe(&in, &out);
+    assert_int_equal(out->operations->make_path(out, &path), 0);
+    path_release(&path);
+    assert_int_equal(put(out, "z", 1), 1);
+    assert_int_equal(get(in, &byte, 1), 1);
+    file_release(in);
+    file_release(out);
+}
+
 static void out_of_memory(void **state)
 {
     size_t before = host_objects_in_use();
@@ -495,6 +520,7 @@ int main(void)
         cmocka_unit_test(many_edges),
         cmocka_unit_test(timers),
         cmocka_unit_test(fifos),
+        cmocka_unit_test(pipes_reached_again),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -15,6 +15,7 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/attributes.h"
 #include "kernel/vfs/file.h"
+#include "kernel/vfs/mount.h"
 
 #define FD_INDEX 0x1000u
 #define FDINFO_INDEX 0x80000u
@@ -361,7 +362,7 @@ static long fd_read_link(struct inode *inode, char *buffer, size_t size_bytes)
 
     if (!file)
         return -ENOENT;
-    if (file->path.dentry)
+    if (file->path.dentry && !mount_is_internal(file->path.mount))
         length = path_text(&file->path, buffer, size_bytes);
     else if (file->operations->describe)
         length = (long)minimum(file->operations->describe(file, buffer, size_bytes), size_bytes);
@@ -371,7 +372,7 @@ static long fd_read_link(struct inode *inode, char *buffer, size_t size_bytes)
     return length;
 }
 
-/* Opening /proc/self/fd/N reaches the same inode anew; what has no path cannot be reached so. */
+/* Opening /proc/self/fd/N reaches the same inode anew; what has no path and makes none cannot be reached so. */
 static int fd_follow(struct inode *inode, struct path *target)
 {
     struct file *file = link_file(inode);
@@ -379,14 +380,17 @@ static int fd_follow(struct inode *inode, struct path *target)
     if (!file)
         return -ENOENT;
 
-    bool has_path = file->path.dentry != NULL;
+    int error = -ENXIO;
 
-    if (has_path) {
+    if (file->path.dentry) {
         path_take(&file->path);
         *target = file->path;
+        error = 0;
+    } else if (file->operations->make_path) {
+        error = file->operations->make_path(file, target);
     }
     file_release(file);
-    return has_path ? 0 : -ENXIO;
+    return error;
 }
 
 static const struct inode_operations link_inode = { .read_link = link_read, .follow = link_follow };
