@@ -339,8 +339,8 @@ static void report_snmp(struct network_report_sink *sink)
     print(sink, "Icmp: %u %u %u %u %u %u %u %u %u %u\n", m->icmpinmsgs, m->icmpinerrors, m->icmpindestunreachs, m->icmpinechos, m->icmpinechoreps, m->icmpoutmsgs, m->icmpouterrors,
           m->icmpoutdestunreachs, m->icmpoutechos, m->icmpoutechoreps);
     print(sink, "Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors\n");
-    print(sink, "Tcp: 1 240 120000 -1 %u %u %u %u %u %u %u %u %u %u 0\n", m->tcpactiveopens, m->tcppassiveopens, m->tcpattemptfails, m->tcpestabresets, counts.tcp[0] + counts.tcp[1], m->tcpinsegs,
-          m->tcpoutsegs, m->tcpretranssegs, m->tcpinerrs, m->tcpoutrsts);
+    print(sink, "Tcp: 1 240 120000 -1 %u %u %u %u %u %u %u %u %u %u %u\n", m->tcpactiveopens, m->tcppassiveopens, m->tcpattemptfails, m->tcpestabresets, counts.tcp[0] + counts.tcp[1], m->tcpinsegs,
+          m->tcpoutsegs, m->tcpretranssegs, m->tcpinerrs, m->tcpoutrsts, (uint32_t)lwip_stats.tcp.chkerr);
     print(sink, "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors\nUdp: %u %u %u %u 0 0 0\n", m->udpindatagrams, m->udpnoports, m->udpinerrors,
           m->udpoutdatagrams);
     network_unlock();
