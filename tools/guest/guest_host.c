@@ -73,21 +73,18 @@ static void bulk_remove(const struct guest_record *record)
     }
 }
 
-/* A guest without a result lost its watcher: whatever is left of it goes now. */
+/* A guest may have lost its watcher before that had destroyed it: whatever is left of it goes now. */
 static void domain_remove(struct guest_host *host, const struct guest_record *record)
 {
     const char *arguments[] = {"xl", "destroy", path_name(record->directory), NULL};
     struct text output = {0};
 
-    char *result = guest_record_path(record, "result");
-    if (!file_exists(result))
-        host->operations->execute(host, arguments, false, &output);
+    host->operations->execute(host, arguments, false, &output); /* most often there is none */
     text_free(&output);
-    free(result);
 }
 
-/* Undoes what the record names, and ends what is left of the guest. */
-int guest_release(struct guest_host *host, struct guest_record *record)
+/* Undoes what the record names. destroyed: its watcher ended well, so the guest itself is gone; otherwise it is looked for. */
+int guest_release(struct guest_host *host, struct guest_record *record, bool destroyed)
 {
     struct guest_facts facts;
     struct guest_publish publish;
@@ -97,7 +94,8 @@ int guest_release(struct guest_host *host, struct guest_record *record)
     int error = guest_record_facts(record, "record", &facts);
     if (error < 0)
         return error;
-    domain_remove(host, record);
+    if (!destroyed)
+        domain_remove(host, record);
     const char *address = guest_fact(&facts, "address");
     for (size_t i = 0; i < facts.keys.count; i++) {
         if (strcmp(facts.keys.items[i], "disk") == 0)
@@ -180,7 +178,7 @@ void guest_host_sweep(struct guest_host *host)
         struct guest_record record;
         struct stat status;
         if (guest_record_open(&record, host->guests, entries[i]->d_name) == 0 &&
-            (guest_record_released(&record) || guest_over(host, &record)) && guest_release(host, &record) == 0 &&
+            (guest_record_released(&record) || guest_over(host, &record)) && guest_release(host, &record, false) == 0 &&
             stat(record.directory, &status) == 0) {
             finished[finished_count] = entries[i]->d_name;
             ages[finished_count++] = status.st_mtime;

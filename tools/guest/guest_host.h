@@ -42,7 +42,7 @@ struct guest_host {
 
 int guest_host_open(struct guest_host *host, const char *which);
 void guest_host_close(struct guest_host *host);
-int guest_release(struct guest_host *host, struct guest_record *record);
+int guest_release(struct guest_host *host, struct guest_record *record, bool destroyed);
 void guest_host_sweep(struct guest_host *host);
 
 extern const struct guest_host_operations guest_host_lab_operations;

@@ -30,6 +30,7 @@ struct guest_setup {
     struct text_list vifs;
     struct text_list helper; /* the helper's command line */
     struct text address;
+    bool helper_ended_well;
 };
 
 static int stage(struct guest_setup *setup, const char *from, const char *name)
@@ -188,6 +189,7 @@ static int run(struct guest_setup *setup, struct guest_outcome *outcome)
         request->output);
     if (status < 0)
         return status;
+    setup->helper_ended_well = status == 0;
     if (request->detach && status == 0)
         return 0;
     guest_record_facts(&setup->record, "result", &outcome->facts);
@@ -214,7 +216,7 @@ int guest_start(struct guest_host *host, const struct guest_request *request, st
         if (error == 0)
             error = run(&setup, outcome);
         if (error < 0 || !request->detach)
-            guest_release(host, &setup.record);
+            guest_release(host, &setup.record, setup.helper_ended_well);
     }
     guest_record_close(&setup.record);
     text_list_free(&setup.disks);

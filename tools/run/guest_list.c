@@ -218,7 +218,7 @@ static int guest_stop(struct guest_host *host, const char *name, long seconds)
     guest_record_close(&record);
     /* A tool in the foreground releases its guest itself. */
     if (error == 0 && guest_record_open(&record, host->guests, name) == 0)
-        error = guest_release(host, &record);
+        error = guest_release(host, &record, false);
     guest_record_close(&record);
     return error;
 }
