@@ -17,6 +17,15 @@ static inline unsigned int bits_highest(uint64_t word)
     return 63u - (unsigned int)__builtin_clzll(word);
 }
 
+static inline unsigned int bits_count(uint64_t word)
+{
+    unsigned int count = 0;
+
+    for (; word != 0; word &= word - 1) /* no popcnt: the kernel runs on any x86-64 */
+        count++;
+    return count;
+}
+
 static inline bool bits_is_power_of_two(uint64_t value)
 {
     return value != 0 && (value & (value - 1)) == 0;

@@ -10,6 +10,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
+#include "kernel/boot/processors.h"
 #include "kernel/boot/sysrq.h"
 #include "kernel/device/random.h"
 #include "netfront/driver.h"
@@ -57,10 +58,12 @@ void devices_start(void)
     error = xenstore_start();
     if (error == -ENODEV) {
         log_notice("no xenstore: no disks, no network");
+        processors_start(false);
         return;
     }
     if (error != 0)
         panic("xenstore: error %d", error);
+    processors_start(true);
     error = control_start(&control_handlers);
     if (error != 0)
         log_error("control: not available (%d)", error);

@@ -17,6 +17,7 @@
 #include "kernel/boot/first_program.h"
 #include "kernel/boot/guest_report.h"
 #include "kernel/boot/network.h"
+#include "kernel/boot/processors.h"
 #include "kernel/linux/linux.h"
 #include "kernel/linux/strace.h"
 #include "kernel/memory/object_cache_start.h"
@@ -33,6 +34,7 @@
 #include "xen/machine/console.h"
 #include "xen/machine/console_ring.h"
 #include "xen/machine/cpu_machine.h"
+#include "xen/machine/cpu_start.h"
 #include "xen/machine/shutdown.h"
 #include "xen/x86/direct_map_pv.h"
 #include "xen/x86/frames_pv.h"
@@ -58,9 +60,10 @@ void boot_start_pv(const struct start_info *start_info)
     trap_start_pv();
     direct_map_start_pv();
     console_find_ring();
-    cpu_place_vcpu_info();
+    cpu_place_vcpu_info(&cpu_boot_block);
     page_start();
     paging_start(&paging_ops_pv, direct_map_root());
+    cpu_start_choose(&cpu_start_pv);
     boot_main();
 }
 
@@ -96,6 +99,7 @@ static void boot_thread(void *argument)
     devices_start();
     guest_report_step("devices");
     boot_network_start();
+    processors_wait();
     first_program_run();
     shutdown(SHUTDOWN_REASON_POWEROFF);
 }
@@ -112,7 +116,7 @@ void boot_main(void)
     object_cache_start();
     processor_start_cpu();
     must("console", console_connect());
-    must("clock", clock_start_cpu());
+    must("clock", clock_start_cpu(&cpu_boot_block));
     must("scheduler", scheduler_init());
     must("first thread", thread_create(&thread, "boot", boot_thread, NULL));
     thread_start(thread);

@@ -141,7 +141,7 @@ static void magazine_give(struct page *page)
 }
 
 /* Other CPUs' magazines stay: they are a few pages. */
-static void magazine_empty(void)
+void page_give_back_spares(void)
 {
     cpu_events_mask();
     struct magazine *magazine = &magazines[cpu_current()->number];
@@ -189,7 +189,7 @@ struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int
         return NULL;
     struct page *page = block_try(order, flags);
     if (unlikely(page == NULL) && order > 0) {
-        magazine_empty();
+        page_give_back_spares();
         page = block_try(order, flags);
     }
     for (unsigned int i = 0; unlikely(page == NULL) && !(flags & PAGE_ALLOCATE_ATOMIC) && i < RECLAIM_TRIES; i++) {

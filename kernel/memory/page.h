@@ -43,6 +43,9 @@ struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int
 void page_take(struct page *page);
 void page_release(struct page *page);
 
+/* The single pages that this CPU keeps for itself go back to all. */
+void page_give_back_spares(void);
+
 struct page *page_from_pfn(pfn_t pfn);
 pfn_t page_pfn(const struct page *page);
 struct page *page_from_address(const void *direct_map_address);

@@ -46,7 +46,7 @@ bool mutex_try_lock(struct mutex *mutex)
 /* True if it was got. The holder may end meanwhile; its memory stays a struct thread (thread.c). */
 static bool mutex_spin(struct mutex *mutex, struct thread *self)
 {
-    if (cpu_online_count() == 1)
+    if (cpu_online_mask() == 1)
         return false;
     for (int i = 0; i < MUTEX_SPINS; i++) {
         struct thread *holder = atomic_load_explicit(&mutex->holder, memory_order_relaxed);

@@ -178,8 +178,27 @@ int run_queue_create(unsigned int cpu, struct thread *idle)
     queue->current = idle;
     timer_init(&queue->slice, run_queue_slice_expired);
     atomic_store_explicit(&run_queues[cpu], queue, memory_order_release);
-    atomic_fetch_or(&queue_cpus, cpu_bit(cpu));
     return 0;
+}
+
+void run_queue_open(struct run_queue *queue)
+{
+    spinlock_lock(&queue->lock);
+    queue->closing = false;
+    if (queue->current == queue->idle)
+        queue->idle->started_ns = queue->idle->accounted_ns = clock_monotonic_ns();
+    atomic_fetch_or(&queue_cpus, cpu_bit(queue->cpu));
+    spinlock_unlock(&queue->lock);
+}
+
+void run_queue_close(struct run_queue *queue)
+{
+    spinlock_lock(&queue->lock);
+    atomic_fetch_and(&queue_cpus, ~cpu_bit(queue->cpu));
+    queue->closing = true;
+    write_once(cpu_by_number(queue->cpu)->reschedule, true);
+    spinlock_unlock(&queue->lock);
+    cpu_kick(queue->cpu);
 }
 
 void run_queue_set_idle(struct run_queue *queue, bool idle)
@@ -190,43 +209,54 @@ void run_queue_set_idle(struct run_queue *queue, bool idle)
         atomic_fetch_and(&idle_cpus, ~cpu_bit(queue->cpu));
 }
 
-/* Where a woken thread should run: its last CPU if that idles, any idle one, else its last one. Thread's queue locked. */
+/* Where it may run; anywhere, if none of its CPUs is there. */
+static uint64_t run_queue_allowed(const struct thread *thread)
+{
+    uint64_t cpus = run_queue_cpus();
+    uint64_t allowed = read_once(thread->cpu_mask) & cpus;
+
+    return allowed ? allowed : cpus;
+}
+
+static bool run_queue_allows(const struct run_queue *queue, const struct thread *thread)
+{
+    return run_queue_allowed(thread) & cpu_bit(queue->cpu);
+}
+
+/* Where a woken thread should run: its last CPU if that idles, any idle one, else its last one. */
 static unsigned int run_queue_choose(const struct thread *thread)
 {
-    uint64_t allowed = thread->cpu_mask & run_queue_cpus();
+    uint64_t allowed = run_queue_allowed(thread);
     uint64_t idle = atomic_load(&idle_cpus) & allowed;
 
     if (idle & cpu_bit(thread->cpu))
         return thread->cpu;
     if (idle)
         return bits_lowest(idle);
-    if (allowed & cpu_bit(thread->cpu) || !allowed)
-        return thread->cpu;
-    return bits_lowest(allowed);
+    return allowed & cpu_bit(thread->cpu) ? thread->cpu : bits_lowest(allowed);
 }
 
-/* Puts a thread that no queue holds into this one and tells the CPU if it should run at once. Locked; unlocks. */
-static void run_queue_put(struct run_queue *queue, struct thread *thread)
+/* A thread has come into the queue: tells its CPU if it should do something about it. Locked; unlocks. */
+static void run_queue_announce(struct run_queue *queue, const struct thread *thread)
 {
     bool kick = false;
     bool here = queue == cpu_current()->scheduler;
 
-    run_queue_insert(queue, thread);
     if (queue->current == queue->idle) {
         run_queue_set_idle(queue, false); /* claimed: the next waker looks elsewhere */
         load_note_activity();
         kick = true;
-    } else if (here) {
+    } else {
         run_queue_account(queue);
         if ((int64_t)(thread->virtual_time_ns + WAKE_GRANULARITY_NS - queue->current->virtual_time_ns) < 0)
             kick = true;
-        else
+        else if (here)
             run_queue_start_slice(queue, clock_monotonic_ns());
-    } else {
-        kick = true; /* it decides itself, and starts its own slice timer */
+        else
+            kick = !queue->slice_pending; /* only the CPU itself can start its slice timer */
     }
     if (kick)
-        cpu_by_number(queue->cpu)->reschedule = true;
+        write_once(cpu_by_number(queue->cpu)->reschedule, true);
     spinlock_unlock(&queue->lock);
     if (kick && !here)
         cpu_kick(queue->cpu);
@@ -236,6 +266,25 @@ static void run_queue_put(struct run_queue *queue, struct thread *thread)
 static void run_queue_rebase(struct thread *thread, uint64_t from_ns, uint64_t to_ns)
 {
     thread->virtual_time_ns += to_ns - from_ns;
+}
+
+/* Finds a queue for a runnable thread that none holds; `from_ns` is the virtual time it comes from. No queue is locked. */
+static void run_queue_place(struct thread *thread, uint64_t from_ns)
+{
+    for (;;) {
+        struct run_queue *queue = run_queue_of(run_queue_choose(thread));
+        spinlock_lock(&queue->lock);
+        run_queue_rebase(thread, from_ns, queue->minimum_ns);
+        run_queue_insert(queue, thread);
+        /* Who changes the mask, or closes the queue, looks for threads after it: one of us sees the other. */
+        if (likely(run_queue_allows(queue, thread))) {
+            run_queue_announce(queue, thread);
+            return;
+        }
+        run_queue_remove(queue, thread);
+        from_ns = queue->minimum_ns;
+        spinlock_unlock(&queue->lock);
+    }
 }
 
 static void run_queue_place_woken(struct run_queue *queue, struct thread *thread)
@@ -269,38 +318,27 @@ bool run_queue_wake(struct thread *thread, int result, bool interrupt)
     }
     thread->wake_result = result;
     run_queue_place_woken(queue, thread);
-    unsigned int cpu = run_queue_choose(thread);
-    if (cpu != queue->cpu) {
-        /* RUNNABLE but in no queue: nobody else touches it until run_queue_put(). */
-        struct run_queue *target = run_queue_of(cpu);
-        atomic_store(&thread->state, THREAD_RUNNABLE);
-        uint64_t from_ns = queue->minimum_ns;
-        spinlock_unlock(&queue->lock);
-        spinlock_lock(&target->lock);
-        run_queue_rebase(thread, from_ns, target->minimum_ns);
-        queue = target;
+    if (run_queue_choose(thread) == queue->cpu) {
+        run_queue_insert(queue, thread);
+        run_queue_announce(queue, thread);
+        return true;
     }
-    run_queue_put(queue, thread);
+    /* RUNNABLE but in no queue: nobody else touches it until it is placed. */
+    atomic_store(&thread->state, THREAD_RUNNABLE);
+    uint64_t from_ns = queue->minimum_ns;
+    spinlock_unlock(&queue->lock);
+    run_queue_place(thread, from_ns);
     return true;
 }
 
 void run_queue_add_new(struct thread *thread)
 {
-    struct run_queue *queue;
-
     cpu_events_mask();
     thread->cpu = cpu_current()->number;
-    queue = run_queue_of(run_queue_choose(thread));
-    spinlock_lock(&queue->lock);
-    thread->virtual_time_ns = queue->minimum_ns;
-    run_queue_put(queue, thread);
+    atomic_store(&thread->state, THREAD_RUNNABLE);
+    thread->virtual_time_ns = 0;
+    run_queue_place(thread, 0);
     cpu_events_unmask();
-}
-
-static bool run_queue_allows(const struct run_queue *queue, const struct thread *thread)
-{
-    uint64_t allowed = thread->cpu_mask & run_queue_cpus();
-    return !allowed || (allowed & cpu_bit(queue->cpu));
 }
 
 void run_queue_switch(struct run_queue *queue)
@@ -317,7 +355,7 @@ void run_queue_switch(struct run_queue *queue)
     if (previous != queue->idle && atomic_load(&previous->state) == THREAD_RUNNING && run_queue_allows(queue, previous))
         run_queue_insert(queue, previous);
 
-    struct thread *next = run_queue_first(queue);
+    struct thread *next = queue->closing ? NULL : run_queue_first(queue);
     if (next)
         run_queue_remove(queue, next);
     else
@@ -352,16 +390,13 @@ void run_queue_switch_finish(void)
     if (state == THREAD_DEAD) {
         thread_bury(previous);
     } else if (leaves) {
-        struct run_queue *target = run_queue_of(run_queue_choose(previous));
-        spinlock_lock(&target->lock);
-        run_queue_rebase(previous, from_ns, target->minimum_ns);
-        run_queue_put(target, previous);
+        run_queue_place(previous, from_ns);
     }
 }
 
 void run_queue_yield_if_due(struct run_queue *queue)
 {
-    cpu_current()->reschedule = false;
+    write_once(cpu_current()->reschedule, false);
     run_queue_account(queue);
     struct thread *thread = queue->current, *first = run_queue_first(queue);
 
@@ -378,12 +413,21 @@ void run_queue_yield_if_due(struct run_queue *queue)
     spinlock_unlock(&queue->lock);
 }
 
+/* Sends a waiting thread to another queue. Locked; unlocks. */
+static void run_queue_evict(struct run_queue *queue, struct thread *thread)
+{
+    run_queue_remove(queue, thread);
+    uint64_t from_ns = queue->minimum_ns;
+    spinlock_unlock(&queue->lock);
+    run_queue_place(thread, from_ns);
+}
+
 void run_queue_move_if_forbidden(struct thread *thread)
 {
     struct run_queue *queue = run_queue_lock_of(thread);
 
     if (queue->current == thread && !run_queue_allows(queue, thread)) {
-        cpu_by_number(queue->cpu)->reschedule = true;
+        write_once(cpu_by_number(queue->cpu)->reschedule, true);
         spinlock_unlock(&queue->lock);
         cpu_kick(queue->cpu);
         return;
@@ -392,13 +436,7 @@ void run_queue_move_if_forbidden(struct thread *thread)
         spinlock_unlock(&queue->lock); /* asleep: it is placed when it wakes */
         return;
     }
-    run_queue_remove(queue, thread);
-    uint64_t from_ns = queue->minimum_ns;
-    struct run_queue *target = run_queue_of(run_queue_choose(thread));
-    spinlock_unlock(&queue->lock);
-    spinlock_lock(&target->lock);
-    run_queue_rebase(thread, from_ns, target->minimum_ns);
-    run_queue_put(target, thread);
+    run_queue_evict(queue, thread);
 }
 
 static void run_queue_lock_two(struct run_queue *one, struct run_queue *other)
@@ -434,4 +472,16 @@ bool run_queue_steal(struct run_queue *queue)
     spinlock_unlock(&busiest->lock);
     spinlock_unlock(&queue->lock);
     return stolen;
+}
+
+void run_queue_empty(struct run_queue *queue)
+{
+    struct thread *thread;
+
+    spinlock_lock(&queue->lock);
+    while ((thread = run_queue_first(queue)) != NULL) {
+        run_queue_evict(queue, thread);
+        spinlock_lock(&queue->lock);
+    }
+    spinlock_unlock(&queue->lock);
 }

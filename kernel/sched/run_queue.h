@@ -26,6 +26,7 @@ struct run_queue {
     struct thread *previous;     /* c whom the running switch leaves */
     struct timer slice;
     bool slice_pending;          /* q */
+    bool closing;                /* q its CPU is to go: it runs nobody but idle */
 };
 
 /* NULL where the CPU has no scheduler (yet). */
@@ -61,7 +62,13 @@ void run_queue_move_if_forbidden(struct thread *thread);
 /* Moves one waiting thread from the busiest other queue to this CPU's. */
 bool run_queue_steal(struct run_queue *queue);
 
+/* A queue that is closed. 0 or -ENOMEM. */
 int run_queue_create(unsigned int cpu, struct thread *idle);
+/* On its own CPU: threads may come. */
+void run_queue_open(struct run_queue *queue);
+/* No thread comes any more; those that are there go when their CPU's idle thread empties the queue. */
+void run_queue_close(struct run_queue *queue);
+void run_queue_empty(struct run_queue *queue);
 
 /* The idle thread's announcement: the CPU is about to wait; wakers then prefer it. Queue locked. */
 void run_queue_set_idle(struct run_queue *queue, bool idle);

@@ -17,12 +17,14 @@
 #include "kernel/base/panic.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/memory/page.h"
+#include "kernel/sched/cpu_hotplug.h"
 #include "kernel/sched/load.h"
 #include "kernel/sched/run_queue.h"
 #include "kernel/sched/stack.h"
 #include "kernel/sched/thread_life.h"
 #include "kernel/sched/timer.h"
 #include "xen/machine/clock.h"
+#include "xen/machine/cpu_machine.h"
 
 _Static_assert(offsetof(struct cpu, current) == 16, "thread_current() reads it there");
 
@@ -317,10 +319,8 @@ void thread_for_each(void (*visit)(struct thread *thread, void *data), void *dat
     spinlock_unlock(&all_lock);
 }
 
-/* The thread that this CPU has been all along: it becomes its idle thread. */
-static int thread_adopt_cpu(void)
+int thread_create_idle(struct cpu *cpu)
 {
-    struct cpu *cpu = cpu_current();
     struct thread *idle = object_cache_allocate(thread_cache);
     char name[16];
 
@@ -330,7 +330,6 @@ static int thread_adopt_cpu(void)
     thread_init(idle, name);
     idle->cpu = cpu->number;
     idle->cpu_mask = 1ull << cpu->number;
-    idle->started_ns = idle->accounted_ns = clock_monotonic_ns();
     atomic_store(&idle->state, THREAD_RUNNING);
     int error = run_queue_create(cpu->number, idle);
     if (error != 0) {
@@ -355,32 +354,49 @@ int scheduler_init(void)
     timers_init();
     stack_init();
     load_init();
-    return thread_adopt_cpu();
+    int error = thread_create_idle(cpu_current());
+    if (error == 0)
+        run_queue_open(cpu_current()->scheduler);
+    return error;
+}
+
+/* Asked to leave: the last thing that runs here, until the CPU is started again. */
+static void scheduler_leave(struct run_queue *queue)
+{
+    run_queue_empty(queue);
+    cpu_hotplug_leave();
+    run_queue_open(queue);
 }
 
 void scheduler_start(void)
 {
     struct cpu *cpu = cpu_current();
+    struct run_queue *queue = cpu->scheduler;
 
-    if (!cpu->scheduler && thread_adopt_cpu() != 0)
-        panic("no memory for the scheduler of CPU %u", cpu->number);
+    cpu_set_online(cpu->number, true);
+    run_queue_open(queue);
     while (cpu->event_mask_depth > 0)
         cpu_events_unmask();
 
     for (;;) {
-        struct run_queue *queue = run_queue_lock_current();
-        if (queue->waiting > 0) {
+        queue = run_queue_lock_current();
+        if (queue->waiting > 0 && !queue->closing) {
             run_queue_switch(queue);
             continue;
         }
+        bool closing = queue->closing;
         spinlock_unlock(&queue->lock);
+        if (closing) {
+            scheduler_leave(queue);
+            continue;
+        }
         if (run_queue_steal(queue))
             continue;
 
         /* From the look at the queue to the wait, events stay masked: a wake after the look makes the wait end at once. */
         queue = run_queue_lock_current();
-        if (queue->waiting > 0) {
-            run_queue_switch(queue);
+        if (queue->waiting > 0 || queue->closing) {
+            spinlock_unlock(&queue->lock);
             continue;
         }
         run_queue_set_idle(queue, true);
@@ -408,7 +424,7 @@ uint64_t scheduler_idle_ns(unsigned int cpu)
     spinlock_lock(&queue->lock);
     uint64_t idle_ns = queue->idle->run_time_ns;
     if (queue->current == queue->idle) {
-        uint64_t now_ns = clock_monotonic_ns();
+        uint64_t now_ns = queue->closing ? 0 : clock_monotonic_ns();
         idle_ns += now_ns > queue->idle->accounted_ns ? now_ns - queue->idle->accounted_ns : 0;
     }
     spinlock_unlock(&queue->lock);

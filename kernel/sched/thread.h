@@ -97,7 +97,7 @@ uint64_t thread_run_time_ns(struct thread *thread);
 /* Calls visit for every thread there is, under the thread list's lock: for reports. */
 void thread_for_each(void (*visit)(struct thread *thread, void *data), void *data);
 
-/* Starts the scheduler on this CPU: turns the caller into the CPU's idle thread. */
+/* Starts the scheduler on this CPU, whose idle thread the caller is. */
 void scheduler_start(void) attribute_noreturn;
 /* Before any thread is created: the boot CPU's run queue; the caller becomes thread_current(). 0 or -ENOMEM. */
 int scheduler_init(void);

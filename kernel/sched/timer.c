@@ -10,6 +10,7 @@
  */
 #include "kernel/sched/timer.h"
 
+#include "kernel/base/bits.h"
 #include "kernel/base/panic.h"
 #include "xen/machine/clock.h"
 #include "xen/machine/cpu.h"
@@ -129,9 +130,11 @@ static bool timer_running_elsewhere(const struct timer *timer)
 {
     const struct timer_base *own = &bases[cpu_current()->number];
 
-    for (unsigned int cpu = 0; cpu < cpu_online_count(); cpu++)
-        if (&bases[cpu] != own && atomic_load_explicit(&bases[cpu].running, memory_order_acquire) == timer)
+    for (uint64_t rest = cpu_online_mask(); rest != 0; rest &= rest - 1) {
+        const struct timer_base *base = &bases[bits_lowest(rest)];
+        if (base != own && atomic_load_explicit(&base->running, memory_order_acquire) == timer)
             return true;
+    }
     return false;
 }
 
@@ -169,6 +172,26 @@ static void timers_expire(void)
     }
     timer_program(base);
     spinlock_unlock(&base->lock);
+}
+
+void timers_adopt(unsigned int cpu)
+{
+    struct timer *timer;
+
+    cpu_events_mask();
+    uint32_t here = cpu_current()->number;
+    spinlock_lock(&bases[minimum(cpu, here)].lock);
+    spinlock_lock(&bases[maximum(cpu, here)].lock);
+    while ((timer = timer_base_first(&bases[cpu])) != NULL) {
+        timer_remove(&bases[cpu], timer);
+        timer->cpu = here;
+        timer_insert(&bases[here], timer);
+    }
+    bases[cpu].programmed_ns = UINT64_MAX;
+    timer_program(&bases[here]);
+    spinlock_unlock(&bases[maximum(cpu, here)].lock);
+    spinlock_unlock(&bases[minimum(cpu, here)].lock);
+    cpu_events_unmask();
 }
 
 void timers_init(void)

@@ -38,3 +38,5 @@ int deferred_work_start(void);
 
 /* scheduler_init()'s: from now on this room has the CPUs' one-shot timers. */
 void timers_init(void);
+/* Takes over the timers of another CPU, which is down. */
+void timers_adopt(unsigned int cpu);

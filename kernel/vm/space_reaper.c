@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The end of page-table roots. A CPU keeps the last root it was given while it runs kernel threads or idles; a root may go
- * only when no CPU has it. A dying space is handed to a thread that visits the CPUs that still have it and moves them to
- * the kernel's own root.
+ * only when no CPU has it. A dying space that some CPU still has is handed to a thread, which makes them leave it and waits for them.
  */
 #include "kernel/base/error.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/vm/address_space_internal.h"
 #include "xen/machine/cpu.h"
 
-static struct paging_root idle_root;
 static struct spinlock dying_lock = SPINLOCK_INITIALIZER("dying spaces", 0);
 static struct list dying = LIST_INITIALIZER(dying); /* dying_lock */
 static struct wait_queue dying_wait;
@@ -21,8 +19,8 @@ void address_space_leave_cpu(void)
 
     cpu_events_mask();
     if (thread->context.root)
-        thread->context.root = &idle_root;
-    paging_root_activate(&idle_root);
+        thread->context.root = NULL;
+    paging_leave();
     cpu_events_unmask();
 }
 
@@ -64,16 +62,8 @@ static void space_reaper(void *argument)
 
     for (;;) {
         WAIT_UNTIL(&dying_wait, space_any_dying(), WAIT_FOREVER, WAIT_UNINTERRUPTIBLE);
-        while ((space = space_take_dying())) {
-            while (space_active(space)) {
-                uint64_t mask = space->root.cpu_mask;
-                if (mask == 0 || thread_set_cpu_mask(thread_current(), mask & -mask) != 0)
-                    continue;
-                address_space_leave_cpu();
-            }
-            thread_set_cpu_mask(thread_current(), ~0ull);
+        while ((space = space_take_dying()))
             space_destroy(space);
-        }
     }
 }
 
@@ -92,12 +82,9 @@ void space_retire(struct address_space *space)
 int address_space_start(void)
 {
     struct thread *thread;
-    int error = paging_root_create(&idle_root);
 
-    if (error != 0)
-        return error;
     wait_queue_init(&dying_wait);
-    error = thread_create(&thread, "space-reaper", space_reaper, NULL);
+    int error = thread_create(&thread, "space-reaper", space_reaper, NULL);
     if (error != 0)
         return error;
     thread_start(thread);

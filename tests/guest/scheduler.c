@@ -20,11 +20,13 @@
 static atomic_uint running_threads;
 static struct wait_queue ended = WAIT_QUEUE_INITIALIZER(ended, "test ended");
 
+/* All on CPU 0: what is tested is how threads share one. Several CPUs are processors.c's. */
 static struct thread *start(const char *name, void (*entry)(void *), void *argument)
 {
     struct thread *thread;
     if (thread_create(&thread, name, entry, argument) != 0)
         return NULL;
+    thread_set_cpu_mask(thread, 1);
     atomic_fetch_add(&running_threads, 1);
     thread_start(thread);
     return thread;
@@ -388,6 +390,7 @@ void first_program_run(void)
     uint64_t load[3];
     unsigned int runnable, total, before;
 
+    thread_set_cpu_mask(thread_current(), 1);
     deferred_work_test(); /* its workers stay */
     (void)many_threads(100);
     pause_for(20 * MS);
@@ -400,8 +403,10 @@ void first_program_run(void)
     locks_test();
     switch_cost_test();
     tap_case(many_threads(100), "100 threads at once");
-    pause_for(20 * MS);
-    scheduler_load(load, &runnable, &total);
+    for (int again = 0; again < 50 && (again == 0 || runnable > 1); again++) { /* deferred work gives stacks back */
+        pause_for(20 * MS);
+        scheduler_load(load, &runnable, &total);
+    }
     tap_case(total == before && runnable == 1, "all threads are gone: %u, %u runnable", total, runnable);
     uint64_t idle_ns = scheduler_idle_ns(0);
     tap_case(idle_ns > 100 * MS && idle_ns < clock_monotonic_ns(), "idle for %llu ms", (unsigned long long)idle_ns / MS);

@@ -197,6 +197,7 @@ static void touch_test(void)
 
 void first_program_run(void)
 {
+    thread_set_cpu_mask(thread_current(), 1); /* a kernel thread's root is its CPU's */
     touch_test();
     tap_count_resources();
     random_test();

@@ -70,7 +70,7 @@ uint64_t clock_monotonic_ns(void)
 
     /* A thread stays on its CPU here: kernel code is not preempted. */
     uint64_t now_ns = system_time_ns(&cpu_machine_current()->vcpu_info->time, &flags) - vdso_page.monotonic_base_ns;
-    if ((flags & TIME_RECORD_STABLE) || cpu_online_count() == 1)
+    if ((flags & TIME_RECORD_STABLE) || cpu_online_mask() == 1)
         return now_ns;
 
     uint64_t latest = atomic_load_explicit(&latest_ns, memory_order_relaxed);
@@ -127,7 +127,7 @@ void clock_init(void)
     vdso_page.monotonic_base_ns = now_ns;
     real_offset_set(wall_clock_ns() + now_ns);
     bool record_is_there = cpu_machine_current()->vcpu_info == &vdso_page.vcpu_info[0];
-    if (record_is_there && ((flags & TIME_RECORD_STABLE) || cpu_online_count() == 1))
+    if (record_is_there && ((flags & TIME_RECORD_STABLE) || cpu_online_mask() == 1))
         atomic_store(&vdso_page.flags, VDSO_PAGE_USABLE);
 }
 
@@ -168,12 +168,24 @@ static void timer_receive(event_port_t port, void *data)
         handler();
 }
 
-int clock_start_cpu(void)
+int clock_start_cpu(struct cpu_machine *machine)
 {
-    unsigned int cpu = cpu_current()->number;
-    event_port_t port;
+    unsigned int cpu = machine->cpu.number;
 
     /* PV vCPUs start with a periodic timer of 100 Hz. */
     hypercall_3(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, cpu, 0);
-    return event_channel_bind_virq(VIRQ_TIMER, cpu, timer_receive, NULL, &port);
+    return machine->timer_port ? 0 : event_channel_bind_virq(VIRQ_TIMER, cpu, timer_receive, NULL, &machine->timer_port);
+}
+
+/* Where the records may disagree, all have to look at the latest time, programs by the system call. */
+void clock_expect_cpus(void)
+{
+    uint8_t flags;
+    uint64_t now_ns = system_time_ns(&cpu_machine_current()->vcpu_info->time, &flags) - vdso_page.monotonic_base_ns;
+
+    if (flags & TIME_RECORD_STABLE)
+        return;
+    atomic_store(&vdso_page.flags, 0);
+    if (atomic_load(&latest_ns) < now_ns)
+        atomic_store(&latest_ns, now_ns);
 }

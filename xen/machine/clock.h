@@ -25,6 +25,9 @@ pfn_t clock_vdso_page(void);
 /* A clock_monotonic_ns() time as Xen counts it, for deadlines in hypercalls. */
 uint64_t clock_to_system_ns(uint64_t monotonic_ns);
 
-/* Boot: finds the start of time and the wall clock. Then on each CPU: its timer event; event channels work by then. */
+/* Boot: finds the start of time and the wall clock. Then for each CPU, before it runs: its timer event; event channels work by then. */
 void clock_init(void);
-int clock_start_cpu(void);
+struct cpu_machine;
+int clock_start_cpu(struct cpu_machine *machine);
+/* Before a second CPU runs. */
+void clock_expect_cpus(void);

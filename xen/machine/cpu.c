@@ -15,6 +15,7 @@
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
+#include "kernel/base/bits.h"
 #include "kernel/base/panic.h"
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/event_channel.h"
@@ -26,10 +27,13 @@
 
 struct cpu_machine cpu_boot_block attribute_aligned(64);
 
-/* Written as CPUs come up, before anybody can name them. */
-static struct cpu_machine *cpu_blocks[CPU_LIMIT];
-static atomic_uint cpu_count;
-static event_port_t kick_ports[CPU_LIMIT];
+_Atomic uint64_t cpu_started_mask;
+
+/* Written as CPUs are started, before anybody can name them. */
+static struct cpu_machine *_Atomic cpu_blocks[CPU_LIMIT];
+static _Atomic uint64_t online_mask = 1;
+static uint64_t placed_mask;          /* vcpu_infos that have moved, which cannot be done twice */
+static struct vcpu_info last_vcpu_info attribute_aligned(64); /* of the CPU for which clock.c's page has no room */
 
 void cpu_block_init(struct cpu_machine *machine, unsigned int number)
 {
@@ -40,34 +44,61 @@ void cpu_block_init(struct cpu_machine *machine, unsigned int number)
     cpu->event_mask_depth = 1; /* Xen starts a vCPU masked */
     cpu->entry_stack_top = machine->entry_stack + CPU_ENTRY_STACK_BYTES;
     cpu->machine = machine;
-    machine->vcpu_info = &shared_info_page.info.vcpu_info[number];
-    cpu_blocks[number] = machine;
-    atomic_fetch_add(&cpu_count, 1);
+    if (number < XEN_LEGACY_MAX_VCPUS)
+        machine->vcpu_info = &shared_info_page.info.vcpu_info[number];
+    atomic_store(&cpu_blocks[number], machine);
+    atomic_fetch_or(&cpu_started_mask, 1ull << number);
 }
 
-void cpu_place_vcpu_info(void)
+void cpu_block_forget(const struct cpu_machine *machine)
 {
-    struct cpu_machine *machine = cpu_machine_current();
+    atomic_fetch_and(&cpu_started_mask, ~(1ull << machine->cpu.number));
+    atomic_store(&cpu_blocks[machine->cpu.number], NULL);
+}
+
+bool cpu_place_vcpu_info(struct cpu_machine *machine)
+{
+    uint64_t bit = 1ull << machine->cpu.number;
     struct vcpu_info *place = vdso_page_vcpu_info(machine->cpu.number);
 
     if (place == NULL)
-        return;
+        place = &last_vcpu_info;
     struct vcpu_register_vcpu_info request = {
         .mfn = frames_gfn(frames_pfn_of_image(place)).number,
         .offset = (uint32_t)((uint64_t)place & PAGE_MASK),
     };
-    if (hypercall_3(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, machine->cpu.number, (uint64_t)&request) == 0)
-        machine->vcpu_info = place; /* Xen copied it, masked, and flagged everything pending */
+    /* Xen copies what was there, or starts it masked, and flags everything pending. */
+    if ((placed_mask & bit) ||
+        hypercall_3(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, machine->cpu.number, (uint64_t)&request) == 0) {
+        placed_mask |= bit;
+        machine->vcpu_info = place;
+    }
+    return machine->vcpu_info != NULL;
 }
 
 struct cpu *cpu_by_number(unsigned int number)
 {
-    return number < CPU_LIMIT && cpu_blocks[number] ? &cpu_blocks[number]->cpu : NULL;
+    struct cpu_machine *machine = number < CPU_LIMIT ? atomic_load_explicit(&cpu_blocks[number], memory_order_acquire) : NULL;
+
+    return machine ? &machine->cpu : NULL;
+}
+
+uint64_t cpu_online_mask(void)
+{
+    return atomic_load_explicit(&online_mask, memory_order_relaxed);
 }
 
 unsigned int cpu_online_count(void)
 {
-    return atomic_load_explicit(&cpu_count, memory_order_relaxed);
+    return bits_count(cpu_online_mask());
+}
+
+void cpu_set_online(unsigned int number, bool online)
+{
+    if (online)
+        atomic_fetch_or(&online_mask, 1ull << number);
+    else
+        atomic_fetch_and(&online_mask, ~(1ull << number));
 }
 
 void cpu_events_mask(void)
@@ -110,6 +141,11 @@ void cpu_wait_for_event(void)
     compiler_barrier();
 }
 
+void cpu_yield(void)
+{
+    hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+}
+
 /* The kick's other work is done by the entry itself: whoever leaves the kernel looks at the reschedule flag. */
 static void kick_receive(event_port_t port, void *data)
 {
@@ -118,16 +154,18 @@ static void kick_receive(event_port_t port, void *data)
     paging_leave_dying();
 }
 
+int cpu_bind_kick(struct cpu_machine *machine)
+{
+    return machine->kick_port ? 0 : event_channel_bind_ipi(machine->cpu.number, kick_receive, NULL, &machine->kick_port);
+}
+
 void cpu_kick(unsigned int number)
 {
-    if (number == cpu_current()->number || number >= CPU_LIMIT || !cpu_blocks[number])
+    struct cpu *cpu = cpu_by_number(number);
+
+    if (cpu == NULL || cpu == cpu_current())
         return;
-    event_port_t port = read_once(kick_ports[number]);
-    if (port == 0) {
-        int error = event_channel_bind_ipi(number, kick_receive, NULL, &port);
-        if (error != 0)
-            panic("no event channel to kick CPU %u: error %d", number, error);
-        write_once(kick_ports[number], port);
-    }
-    event_channel_send(port);
+    event_port_t port = read_once(((struct cpu_machine *)(void *)cpu)->kick_port);
+    if (port != 0) /* it is bound before the CPU runs, and CPU 0's before any other runs */
+        event_channel_send(port);
 }

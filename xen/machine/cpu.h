@@ -35,7 +35,10 @@ static inline struct cpu *cpu_current(void)
     return cpu;
 }
 
+/* NULL for a CPU that was never started. */
 struct cpu *cpu_by_number(unsigned int number);
+/* CPUs on which threads run, a bit for each: their numbers may have gaps. CPU 0 is always there. */
+uint64_t cpu_online_mask(void);
 unsigned int cpu_online_count(void);
 
 /* Nest by counting: events are deliverable again when the outermost unmask has run, which also takes what came meanwhile. */
@@ -50,5 +53,7 @@ static inline void cpu_relax(void)
 {
     __builtin_ia32_pause();
 }
+/* Lets other vCPUs have the processor: we wait for what one of them does. Any context. */
+void cpu_yield(void);
 /* Makes `number` look at its reschedule flag soon (an IPI by event channel; nothing for the current CPU). */
 void cpu_kick(unsigned int number);

@@ -11,20 +11,25 @@
 
 #include "kernel/base/compiler.h"
 #include "xen/machine/cpu.h"
+#include "xen/machine/event_channel.h"
 
 #define CPU_HYPERCALL_COUNTS 64
 #define CPU_QUEUE_ENTRIES 32
 #define CPU_ENTRY_STACK_BYTES 1024
+#define CPU_PORT_WORDS 16 /* of event ports, 1024 in all */
 
 struct paging_root;
 
-/* Locks: everything is its own CPU's. */
+/* Locks: everything is its own CPU's, but for what is atomic. */
 struct cpu_machine {
     struct cpu cpu;                                    /* first */
     uint64_t hypercall_counts[CPU_HYPERCALL_COUNTS];   /* hypercall_gate.S counts here */
     struct vcpu_info *vcpu_info;                       /* Xen writes it too */
     uint64_t upcalls;                                  /* event upcalls taken so far */
     struct paging_root *active_root;                   /* NULL: the start of day's */
+    _Atomic uint64_t ports[CPU_PORT_WORDS];            /* event ports that come to this CPU */
+    event_port_t kick_port;                            /* cpu_kick() sends it; 0 while CPU 0 is alone */
+    event_port_t timer_port;
     uint64_t fs_base;                                  /* what is loaded; see context.c */
     uint64_t user_gs_base;
     uint16_t held_ranks[8];                            /* debug builds: ranks of the spinlocks held */
@@ -46,7 +51,18 @@ static inline struct cpu_machine *cpu_machine_current(void)
     return (struct cpu_machine *)(void *)cpu_current();
 }
 
-/* Sets up the calling CPU's block: start_pv.S has pointed GS at it. */
+/* Sets up a CPU's block: CPU 0's at the start, that of a CPU to come. */
 void cpu_block_init(struct cpu_machine *machine, unsigned int number);
-/* Moves the current CPU's vcpu_info from the shared page into clock.c's page, where Xen allows it. After the direct map. */
-void cpu_place_vcpu_info(void);
+/* Undoes it for a CPU that does not come. */
+void cpu_block_forget(const struct cpu_machine *machine);
+/*
+ * Moves the vcpu_info of the current CPU, or of one that does not run, from the shared page into clock.c's page, where Xen allows
+ * it. After the direct map. False: it has none at all (the shared page has 32).
+ */
+bool cpu_place_vcpu_info(struct cpu_machine *machine);
+/* Gives the CPU the event that others kick it by. 0 or Xen's error. */
+int cpu_bind_kick(struct cpu_machine *machine);
+void cpu_set_online(unsigned int number, bool online);
+
+/* CPUs that may hold translations of the kernel's half: all that were ever started. Xen reads it in flushes. */
+extern _Atomic uint64_t cpu_started_mask;

@@ -4,7 +4,8 @@
  * vCPU's pending_sel, then upcall_pending; the entry code calls event_channel_deliver(), which goes the other way down.
  *
  * Ports are a table: a slot's handler is set before its port is unmasked and taken away after it is masked again;
- * `running` counts CPUs inside the handler, so that close can wait for them.
+ * `running` counts CPUs inside the handler, so that close can wait for them. Ports of several CPUs share a word of pending bits:
+ * each CPU's block says which are its own, and it leaves the others alone.
  *
  * Locks: ports_lock guards claiming of slots; delivery takes none.
  */
@@ -27,11 +28,12 @@
 #include "xen/machine/shared_info.h"
 #include "xen/machine/spinlock.h"
 
-#define PORT_LIMIT 1024u
+#define PORT_LIMIT (CPU_PORT_WORDS * 64u)
 
 struct port_slot {
     event_handler_t _Atomic handler; /* NULL: free */
     void *data;
+    uint16_t cpu;                    /* it comes to */
     atomic_uint running;
 };
 
@@ -53,7 +55,12 @@ static long channel_op(unsigned int operation, void *argument)
     return hypercall_2(__HYPERVISOR_event_channel_op, operation, (uint64_t)argument);
 }
 
-int event_channel_attach(event_port_t port, event_handler_t handler, void *data)
+static _Atomic uint64_t *port_word(unsigned int cpu, event_port_t port)
+{
+    return &((struct cpu_machine *)(void *)cpu_by_number(cpu))->ports[port / 64];
+}
+
+static int port_attach(event_port_t port, unsigned int cpu, event_handler_t handler, void *data)
 {
     if (port == 0 || port >= PORT_LIMIT)
         return -ENOSPC;
@@ -64,10 +71,17 @@ int event_channel_attach(event_port_t port, event_handler_t handler, void *data)
         return -EBUSY;
     }
     slot->data = data;
-    atomic_store_explicit(&slot->handler, handler, memory_order_release);
+    slot->cpu = (uint16_t)cpu;
+    atomic_fetch_or(port_word(cpu, port), 1ull << (port % 64));
+    atomic_store(&slot->handler, handler);
     spinlock_unlock(&ports_lock);
     event_channel_unmask(port);
     return 0;
+}
+
+int event_channel_attach(event_port_t port, event_handler_t handler, void *data)
+{
+    return port_attach(port, 0, handler, data);
 }
 
 static void port_close(event_port_t port)
@@ -77,13 +91,15 @@ static void port_close(event_port_t port)
 }
 
 /* After a bind: attaches, or gives the port back. */
-static int port_adopt(long result, event_port_t new_port, event_handler_t handler, void *data, event_port_t *port)
+static int port_adopt(long result, event_port_t new_port, unsigned int cpu, event_handler_t handler, void *data,
+                      event_port_t *port)
 {
     if (result != 0)
         return (int)result;
     *port = new_port;
-    int error = event_channel_attach(new_port, handler, data);
+    int error = port_attach(new_port, cpu, handler, data);
     if (error != 0) {
+        *port = 0;
         log_error("event channel %u: no slot for it, error %d", new_port, error);
         port_close(new_port);
     }
@@ -94,7 +110,7 @@ int event_channel_allocate_unbound(uint16_t remote_domain, event_handler_t handl
 {
     struct evtchn_alloc_unbound request = { .dom = DOMID_SELF, .remote_dom = remote_domain };
     long result = channel_op(EVTCHNOP_alloc_unbound, &request);
-    return port_adopt(result, request.port, handler, data, port);
+    return port_adopt(result, request.port, 0, handler, data, port);
 }
 
 int event_channel_bind_interdomain(uint16_t remote_domain, event_port_t remote_port, event_handler_t handler,
@@ -102,7 +118,7 @@ int event_channel_bind_interdomain(uint16_t remote_domain, event_port_t remote_p
 {
     struct evtchn_bind_interdomain request = { .remote_dom = remote_domain, .remote_port = remote_port };
     long result = channel_op(EVTCHNOP_bind_interdomain, &request);
-    return port_adopt(result, request.local_port, handler, data, port);
+    return port_adopt(result, request.local_port, 0, handler, data, port);
 }
 
 int event_channel_bind_virq(unsigned int virq, unsigned int cpu, event_handler_t handler, void *data,
@@ -110,14 +126,14 @@ int event_channel_bind_virq(unsigned int virq, unsigned int cpu, event_handler_t
 {
     struct evtchn_bind_virq request = { .virq = virq, .vcpu = cpu };
     long result = channel_op(EVTCHNOP_bind_virq, &request);
-    return port_adopt(result, request.port, handler, data, port);
+    return port_adopt(result, request.port, cpu, handler, data, port);
 }
 
 int event_channel_bind_ipi(unsigned int cpu, event_handler_t handler, void *data, event_port_t *port)
 {
     struct evtchn_bind_ipi request = { .vcpu = cpu };
     long result = channel_op(EVTCHNOP_bind_ipi, &request);
-    return port_adopt(result, request.port, handler, data, port);
+    return port_adopt(result, request.port, cpu, handler, data, port);
 }
 
 void event_channel_send(event_port_t port)
@@ -149,6 +165,7 @@ void event_channel_close(event_port_t port)
     bit_clear_atomic(shared_info_page.info.evtchn_pending, port);
     /* A delivery that saw the port unmasked has counted itself before it reads the handler. */
     atomic_store(&slot->handler, NULL);
+    atomic_fetch_and(port_word(slot->cpu, port), ~(1ull << (port % 64)));
     while (atomic_load(&slot->running) != 0)
         cpu_relax();
 }
@@ -170,24 +187,18 @@ static void port_deliver(event_port_t port)
     event_handler_t handler = atomic_load(&slot->handler);
     if (likely(handler != NULL))
         handler(port, slot->data);
-    else
-        event_channel_mask(port); /* nobody's, or just being closed */
     atomic_fetch_sub(&slot->running, 1);
 }
 
 /* Masked ports are left pending: their unmask looks at them. What comes again meanwhile sets the word's bit again. */
-static void word_deliver(unsigned int word)
+static void word_deliver(const struct cpu_machine *machine, unsigned int word)
 {
     struct shared_info *shared = &shared_info_page.info;
-    xen_ulong_t bits = read_once(shared->evtchn_pending[word]) & ~read_once(shared->evtchn_mask[word]);
+    xen_ulong_t bits = read_once(shared->evtchn_pending[word]) & ~read_once(shared->evtchn_mask[word]) &
+                       atomic_load_explicit(&machine->ports[word], memory_order_relaxed);
 
-    for (; bits != 0; bits &= bits - 1) {
-        event_port_t port = word * 64 + bits_lowest(bits);
-        if (port < PORT_LIMIT)
-            port_deliver(port);
-        else
-            event_channel_mask(port);
-    }
+    for (; bits != 0; bits &= bits - 1)
+        port_deliver(word * 64 + bits_lowest(bits));
 }
 
 void event_channel_deliver(void)
@@ -201,8 +212,8 @@ void event_channel_deliver(void)
         write_once(vcpu_info->evtchn_upcall_pending, 0);
         /* Cleared before the words are read: an event after the exchange sets it again. Pairs with Xen's set order. */
         xen_ulong_t words = __atomic_exchange_n(&vcpu_info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-        for (; words != 0; words &= words - 1)
-            word_deliver(bits_lowest(words));
+        for (words &= (1ull << CPU_PORT_WORDS) - 1; words != 0; words &= words - 1)
+            word_deliver(machine, bits_lowest(words));
     } while (read_once(vcpu_info->evtchn_upcall_pending));
     machine->cpu.event_context_depth--;
 }

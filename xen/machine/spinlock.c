@@ -8,6 +8,8 @@
 #include "kernel/base/panic.h"
 #include "xen/machine/cpu_machine.h"
 
+#define SPIN_LIMIT 2000u /* some 20 microseconds */
+
 static void order_take(struct spinlock *lock)
 {
     struct cpu_machine *machine = cpu_machine_current();
@@ -41,12 +43,25 @@ void spinlock_init(struct spinlock *lock, const char *name, uint16_t rank)
     *lock = (struct spinlock)SPINLOCK_INITIALIZER(name, rank);
 }
 
+/*
+ * Locks are held for microseconds. Who waits longer than that waits for a vCPU that Xen has taken off its processor, the holder's or
+ * that of a ticket before ours, and lets Xen run it.
+ */
+static void ticket_wait(struct spinlock *lock, uint16_t ticket)
+{
+    for (unsigned int spins = 0; atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket; spins++) {
+        cpu_relax();
+        if (spins >= SPIN_LIMIT)
+            cpu_yield();
+    }
+}
+
 void spinlock_lock(struct spinlock *lock)
 {
     cpu_events_mask();
     uint16_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)
-        cpu_relax();
+    if (unlikely(atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket))
+        ticket_wait(lock, ticket);
     if (DEBUG_BUILD)
         order_take(lock);
 }

@@ -69,7 +69,8 @@ static void gs_base_load(struct cpu_machine *machine, uint64_t base)
 
 static void user_state_load(struct cpu_machine *machine, const struct context *context)
 {
-    paging_root_activate(context->root);
+    if (context->root)
+        paging_root_activate(context->root);
     extended_state_load(context->extended_state);
     fs_base_load(machine, context->fs_base);
     gs_base_load(machine, context->gs_base);

@@ -18,7 +18,7 @@ struct context {
     uint64_t fs_base;
     uint64_t gs_base;              /* the program's */
     void *extended_state;          /* 64-byte aligned, context_extended_bytes() long; NULL: kernel thread */
-    struct paging_root *root;      /* NULL: kernel thread */
+    struct paging_root *root;      /* NULL: kernel thread, or one that has left its program for good */
 };
 
 /* Prepares a fresh context whose first switch calls entry(argument) on the given stack with events masked once (the scheduler unmasks). */

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "xen/x86/mmu_batch.h"
 
 #define FLUSH_SINGLE_LIMIT 8u /* more pages than this: flush everything */
@@ -40,5 +42,8 @@ static inline void page_change_add(struct page_change *change, pfn_t table, unsi
     mmu_batch_add(&change->batch, table, index, value, MMU_NORMAL_PT_UPDATE);
 }
 
-/* Sends it, with the flush for the CPUs of the mask (0: nobody uses the root); the change is empty again. Events masked. */
-void page_change_commit(struct page_change *change, uint64_t mask);
+/*
+ * Sends it, with the flush for the CPUs that are in *mask once the tables have changed (NULL: none): Xen reads it between the two, so
+ * that a CPU which takes the root at the same time either is among them or sees the new entries. The change is empty again. Events masked.
+ */
+void page_change_commit(struct page_change *change, const _Atomic uint64_t *mask);

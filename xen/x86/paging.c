@@ -43,9 +43,10 @@ void paging_root_destroy(struct paging_root *root)
     cpu_events_mask();
     paging_leave_dying();
     cpu_events_unmask();
-    for (uint64_t mask; (mask = atomic_load(&root->cpu_mask)) != 0; cpu_relax())
-        for (; mask != 0; mask &= mask - 1)
-            cpu_kick(bits_lowest(mask));
+    for (uint64_t mask = atomic_load(&root->cpu_mask); mask != 0; mask &= mask - 1)
+        cpu_kick(bits_lowest(mask));
+    while (atomic_load(&root->cpu_mask) != 0)
+        cpu_yield(); /* they may be waiting for a processor */
     ops->root_destroy(root);
 }
 
@@ -55,6 +56,11 @@ void paging_leave_dying(void)
 
     if (active && atomic_load(&active->dying))
         ops->root_activate(&paging_kernel_root);
+}
+
+void paging_leave(void)
+{
+    ops->root_activate(&paging_kernel_root);
 }
 
 void paging_root_activate(struct paging_root *root)

@@ -73,6 +73,8 @@ bool paging_test_accessed(struct paging_root *root, uint64_t address);
 int paging_map_kernel(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection);
 void paging_unmap_kernel(uint64_t address, size_t count);
 
+/* Goes over to the kernel's root: this CPU goes down. Events masked. */
+void paging_leave(void);
 /* Event context, on a kicked CPU: goes over to the kernel's root if the active one is dying. */
 void paging_leave_dying(void);
 

@@ -121,7 +121,7 @@ static int l1_write(struct paging_root *root, struct page_change *change, uint64
         int error = chain_build(root, change, table, level, address, values, count);
         /* The next run may need the same tables. */
         if (error == 0)
-            page_change_commit(change, root->cpu_mask);
+            page_change_commit(change, &root->cpu_mask);
         return error;
     }
     for (size_t i = 0; i < count; i++) {
@@ -165,31 +165,9 @@ static int map_pv(struct paging_root *root, uint64_t address, const struct pagin
         entries += run;
         count -= run;
     }
-    page_change_commit(&change, root->cpu_mask);
+    page_change_commit(&change, &root->cpu_mask);
     spinlock_unlock(&root->lock);
     return error;
-}
-
-/*
- * Another CPU may be using the entries, and set a dirty bit between our look at it and our write: takes the right to
- * write away first, with a flush. Root's lock held.
- */
-static void dirty_settle(struct paging_root *root, pfn_t table, uint64_t address, size_t count)
-{
-    unsigned int first = page_table_index(address, 1);
-    struct page_change change;
-
-    if ((root->cpu_mask & ~(1ull << cpu_current()->number)) == 0)
-        return;
-    page_change_init(&change);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t old = table_read(table, first + (unsigned int)i);
-        if ((old & (PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY)) != (PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE))
-            continue;
-        mmu_batch_add(&change.batch, table, first + (unsigned int)i, old & ~PAGE_TABLE_WRITE, MMU_PT_UPDATE_PRESERVE_AD);
-        page_change_flush(&change, address + i * PAGE_SIZE);
-    }
-    page_change_commit(&change, root->cpu_mask);
 }
 
 /* Adds what empties one L1's run; the L1 itself goes, if the run is all of it, into freed[]. Root's lock held. */
@@ -200,8 +178,6 @@ static void l1_unmap(struct paging_root *root, struct page_change *change, uint6
     pfn_t upper, table;
 
     bool there = walk_to(root->table, address, 2, &upper) == 2 && table_next(upper, page_table_index(address, 2), &table);
-    if (there)
-        dirty_settle(root, table, address, count);
     bool whole = there && count == PAGE_TABLE_ENTRIES;
     for (size_t i = 0; i < count; i++) {
         uint64_t value = there ? table_read(table, first + (unsigned int)i) : 0;
@@ -227,7 +203,7 @@ static void tables_release(struct page_change *change, const pfn_t *freed, size_
         return;
     for (size_t i = 0; i < count; i++)
         direct_map_set_writable(&change->batch, freed[i], true);
-    page_change_commit(change, 0);
+    page_change_commit(change, NULL);
     for (size_t i = 0; i < count; i++)
         table_free(freed[i]);
 }
@@ -249,7 +225,7 @@ static void unmap_pv(struct paging_root *root, uint64_t address, struct paging_e
             old = old ? old + run : NULL;
             count -= run;
         }
-        page_change_commit(&change, root->cpu_mask);
+        page_change_commit(&change, &root->cpu_mask);
         tables_release(&change, freed, freed_count);
         spinlock_unlock(&root->lock);
     }
@@ -281,12 +257,10 @@ static void protect_pv(struct paging_root *root, uint64_t address, size_t count,
         size_t run = run_in_l1(address, count);
         spinlock_lock(&root->lock);
         if (walk_to(root->table, address, 1, &table) == 1) {
-            if (protection == 0)
-                dirty_settle(root, table, address, run);
             for (size_t i = 0; i < run; i++)
                 protect_entry(&change, table, page_table_index(address, 1) + (unsigned int)i, address + i * PAGE_SIZE,
                               protection);
-            page_change_commit(&change, root->cpu_mask);
+            page_change_commit(&change, &root->cpu_mask);
         }
         spinlock_unlock(&root->lock);
         address += run * PAGE_SIZE;
@@ -323,12 +297,9 @@ static bool test_accessed_pv(struct paging_root *root, uint64_t address)
     if (walk_to(root->table, address, 1, &table) == 1) {
         uint64_t old = table_read(table, index);
         accessed = (old & PAGE_TABLE_PRESENT) && (old & PAGE_TABLE_ACCESSED);
-        /* A dirty bit set meanwhile by another CPU would be lost: such pages keep their accessed bit once more. */
-        bool settled = (old & (PAGE_TABLE_WRITE | PAGE_TABLE_DIRTY)) != PAGE_TABLE_WRITE ||
-                       (root->cpu_mask & ~(1ull << cpu_current()->number)) == 0;
-        if (accessed && settled)
+        if (accessed)
             page_change_add(&change, table, index, old & ~PAGE_TABLE_ACCESSED);
-        page_change_commit(&change, 0);
+        page_change_commit(&change, NULL);
     }
     spinlock_unlock(&root->lock);
     return accessed;
@@ -356,7 +327,7 @@ static int kernel_l3_make(struct page_change *change)
         return error;
     direct_map_set_writable(&change->batch, table, false);
     page_change_add(change, paging_kernel_root.table, index, link_to(table));
-    page_change_commit(change, 0);
+    page_change_commit(change, NULL);
     return 0;
 }
 
@@ -383,7 +354,7 @@ static int root_create_pv(struct paging_root *root)
             entries[index] = table_read(paging_kernel_root.table, index);
         }
         direct_map_set_writable(&change.batch, table, false);
-        page_change_commit(&change, 0);
+        page_change_commit(&change, NULL);
         error = root_op(MMUEXT_PIN_L4_TABLE, table);
         if (error != 0)
             panic("Xen refuses a new page-table root: error %d", error);
@@ -405,7 +376,7 @@ struct reaper {
 
 static void reaper_flush(struct reaper *reaper)
 {
-    page_change_commit(&reaper->change, 0);
+    page_change_commit(&reaper->change, NULL);
     while (reaper->count != 0)
         table_free(reaper->tables[--reaper->count]);
 }
@@ -474,7 +445,6 @@ static void root_activate_pv(struct paging_root *root)
 static void unmap_kernel_pv(uint64_t address, size_t count)
 {
     struct paging_root *root = &paging_kernel_root;
-    uint64_t everybody = ~0ull >> (64 - cpu_online_count());
     struct page_change change;
     pfn_t table;
 
@@ -493,7 +463,7 @@ static void unmap_kernel_pv(uint64_t address, size_t count)
         address += run * PAGE_SIZE;
         count -= run;
     }
-    page_change_commit(&change, everybody);
+    page_change_commit(&change, &cpu_started_mask);
     spinlock_unlock(&root->lock);
 }
 
@@ -519,7 +489,7 @@ static int map_kernel_pv(uint64_t address, const gfn_t *frames, size_t count, ui
             count -= run;
         }
     }
-    page_change_commit(&change, 0);
+    page_change_commit(&change, NULL);
     spinlock_unlock(&root->lock);
     if (error != 0)
         unmap_kernel_pv(start, (address - start) >> PAGE_SHIFT);

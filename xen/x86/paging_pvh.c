@@ -268,7 +268,7 @@ static void unmap_kernel_pvh(uint64_t address, size_t count)
         if (place && __atomic_exchange_n(place, 0, __ATOMIC_SEQ_CST) != 0)
             flush_add(&flush, address);
     }
-    flush_commit(&flush, ~0ull >> (64 - cpu_online_count()));
+    flush_commit(&flush, cpu_started_mask);
     spinlock_unlock(&paging_kernel_root.lock);
 }
 

@@ -41,6 +41,11 @@ struct cpu *cpu_by_number(unsigned int number)
     return number == host_cpu.number ? &host_cpu : NULL;
 }
 
+uint64_t cpu_online_mask(void)
+{
+    return 1;
+}
+
 unsigned int cpu_online_count(void)
 {
     return 1;
@@ -61,6 +66,11 @@ void cpu_events_unmask(void)
 bool cpu_events_masked(void)
 {
     return host_cpu.event_mask_depth > 0;
+}
+
+void cpu_yield(void)
+{
+    sched_yield();
 }
 
 void cpu_kick(unsigned int number)

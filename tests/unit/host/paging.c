@@ -52,6 +52,10 @@ void paging_root_destroy(struct paging_root *root)
             abort(); /* all user pages must have been unmapped */
 }
 
+void paging_leave(void)
+{
+}
+
 void paging_root_activate(struct paging_root *root)
 {
 }
