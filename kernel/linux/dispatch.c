@@ -49,9 +49,9 @@ static const struct system_call calls[SYSTEM_CALL_LIMIT] = {
 #undef REFUSED
 #undef UNUSED
 
-/* Until system_calls_init() all CPUs share one block of counters. */
+/* CPU 0's, and those of others from their first call on (where memory is out, that is not counted). */
 static uint32_t first_counters[SYSTEM_CALL_LIMIT];
-static uint32_t *counters[CPU_LIMIT] = { [0 ... CPU_LIMIT - 1] = first_counters };
+static uint32_t *counters[CPU_LIMIT] = { first_counters };
 
 /* By number; the last one for all numbers past the table. */
 static _Atomic uint32_t refused_counts[SYSTEM_CALL_LIMIT + 1];
@@ -75,11 +75,24 @@ static long call_refuse(uint32_t number)
     return -error;
 }
 
+static void call_count(uint32_t number)
+{
+    uint32_t **place = &counters[cpu_current()->number]; /* nobody else writes it: nothing here sleeps */
+
+    if (unlikely(!*place)) {
+        cpu_events_mask();
+        write_once(*place, memory_allocate_zeroed(sizeof(first_counters)));
+        cpu_events_unmask();
+    }
+    if (likely(*place))
+        (*place)[number]++;
+}
+
 static long call_run(struct trap_frame *frame, uint32_t number)
 {
     if (unlikely(number >= SYSTEM_CALL_LIMIT || !handlers[number]))
         return call_refuse(number);
-    counters[cpu_current()->number][number]++;
+    call_count(number);
     handler_t handler = (handler_t)handlers[number];
     return handler(frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
 }
@@ -115,19 +128,6 @@ long sys_restart_syscall(void)
     return restart ? restart(task) : -EINTR;
 }
 
-int system_calls_init(void)
-{
-    for (unsigned int cpu = 1; cpu < cpu_online_count() && cpu < CPU_LIMIT; cpu++) {
-        if (counters[cpu] != first_counters)
-            continue;
-        uint32_t *fresh = memory_allocate_zeroed(sizeof(first_counters));
-        if (!fresh)
-            return -ENOMEM;
-        counters[cpu] = fresh;
-    }
-    return 0;
-}
-
 const char *system_call_name(uint32_t number)
 {
     return number < SYSTEM_CALL_LIMIT ? calls[number].name : NULL;
@@ -142,10 +142,11 @@ uint64_t system_call_count(uint32_t number)
 {
     if (number >= SYSTEM_CALL_LIMIT)
         return 0;
-    uint64_t count = read_once(first_counters[number]);
-    for (unsigned int cpu = 0; cpu < CPU_LIMIT; cpu++)
-        if (counters[cpu] != first_counters)
-            count += read_once(counters[cpu][number]);
+    uint64_t count = 0;
+    for (unsigned int cpu = 0; cpu < CPU_LIMIT; cpu++) {
+        const uint32_t *own = read_once(counters[cpu]);
+        count += own ? read_once(own[number]) : 0;
+    }
     return count;
 }
 

@@ -6,9 +6,6 @@
 
 #include "kernel/base/compiler.h"
 
-/* Counters for every CPU that is online. 0 or -ENOMEM. */
-int system_calls_init(void);
-
 /* NULL: no such number. */
 const char *system_call_name(uint32_t number);
 /* The argument kinds of syscalls.def; "" for none. */

@@ -5,15 +5,12 @@
 #include "kernel/linux/linux.h"
 
 #include "kernel/linux/async_io.h"
-#include "kernel/linux/dispatch.h"
 #include "kernel/linux/message_queue.h"
 #include "kernel/linux/sysv_ipc.h"
 
 int linux_init(void)
 {
-    int error = system_calls_init();
-    if (!error)
-        error = shared_memory_init();
+    int error = shared_memory_init();
     if (!error)
         error = semaphores_init();
     if (!error)

@@ -280,41 +280,56 @@ long sys_memfd_create(uint64_t name, uint32_t flags)
 }
 
 /*
- * A barrier on every CPU: the caller visits each of them, and a CPU that has switched threads has passed a full barrier
- * (the run queue's lock). With one CPU there is nobody to order against.
+ * A barrier on every CPU that may run the process's threads (`everywhere`: any program's): each takes an event, for which it enters the
+ * kernel, and it comes back by the iret that also makes it forget instructions it had fetched.
  */
-static long barrier_everywhere(void)
+static long barrier(bool everywhere)
 {
-    struct thread *thread = thread_current();
-    uint64_t before = thread->cpu_mask;
-    __sync_synchronize();
-    for (unsigned int cpu = 0; cpu < cpu_online_count() && cpu_online_count() > 1; cpu++)
-        if (thread_set_cpu_mask(thread, 1ull << cpu) == 0)
-            thread_yield();
-    if (cpu_online_count() > 1)
-        thread_set_cpu_mask(thread, before);
+    const struct address_space *space = process_current()->space;
+
+    cpu_kick_and_wait(everywhere ? cpu_online_mask() : atomic_load(&space->root.cpu_mask));
     return 0;
 }
 
 long sys_membarrier(int command, uint32_t flags, int cpu)
 {
-    if (flags)
+    struct process *process = process_current();
+    uint32_t registration = (uint32_t)command << 1; /* what a private kind is registered by */
+
+    if (flags != 0 && (flags != LINUX_MEMBARRIER_FLAG_CPU || command != LINUX_MEMBARRIER_PRIVATE_EXPEDITED_RSEQ))
         return -EINVAL;
     switch (command) {
     case LINUX_MEMBARRIER_QUERY:
-        return LINUX_MEMBARRIER_GLOBAL | LINUX_MEMBARRIER_GLOBAL_EXPEDITED | LINUX_MEMBARRIER_REGISTER_GLOBAL_EXPEDITED |
-               LINUX_MEMBARRIER_PRIVATE_EXPEDITED | LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED |
-               LINUX_MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE | LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+        return LINUX_MEMBARRIER_ALL;
     case LINUX_MEMBARRIER_REGISTER_GLOBAL_EXPEDITED:
     case LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED:
     case LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
-        return 0; /* every process may ask for barriers: nothing to keep */
+    case LINUX_MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ:
+        __atomic_fetch_or(&process->barriers, (uint32_t)command, __ATOMIC_RELAXED);
+        return 0;
+    case LINUX_MEMBARRIER_GET_REGISTRATIONS:
+        return read_once(process->barriers);
     case LINUX_MEMBARRIER_GLOBAL:
     case LINUX_MEMBARRIER_GLOBAL_EXPEDITED:
+        return barrier(true);
     case LINUX_MEMBARRIER_PRIVATE_EXPEDITED:
     case LINUX_MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE:
-        return barrier_everywhere();
+        return read_once(process->barriers) & registration ? barrier(false) : -EPERM;
+    case LINUX_MEMBARRIER_PRIVATE_EXPEDITED_RSEQ:
+        if (!(read_once(process->barriers) & registration))
+            return -EPERM;
+        if (flags != 0 && (cpu < 0 || cpu >= (int)CPU_LIMIT || !(cpu_online_mask() & (1ull << cpu))))
+            return 0; /* nobody runs there */
+        atomic_fetch_add(&process->rseq_barriers, 1);
+        return barrier(false);
     default:
         return -EINVAL;
     }
+}
+
+long sys_rseq(uint64_t area, uint32_t size_bytes, int flags, uint32_t signature)
+{
+    if (flags == LINUX_RSEQ_UNREGISTER)
+        return rseq_unregister(area, size_bytes, signature);
+    return flags == 0 ? rseq_register(area, size_bytes, signature) : -EINVAL;
 }

@@ -206,12 +206,6 @@ long sys_sched_getattr(int pid, uint64_t attributes, uint32_t size_bytes, uint32
     return user_copy_out(attributes, &answer, size);
 }
 
-static uint64_t online_mask(void)
-{
-    unsigned int count = cpu_online_count();
-    return count >= 64 ? UINT64_MAX : (1ull << count) - 1;
-}
-
 long sys_sched_setaffinity(int pid, uint32_t length_bytes, uint64_t mask)
 {
     uint64_t wanted = 0;
@@ -224,7 +218,7 @@ long sys_sched_setaffinity(int pid, uint32_t length_bytes, uint64_t mask)
     if (!may_change(task))
         error = -EPERM;
     else
-        error = thread_set_cpu_mask(task->thread, wanted & online_mask());
+        error = thread_set_cpu_mask(task->thread, wanted);
     task_release(task);
     return error;
 }
@@ -233,12 +227,14 @@ long sys_sched_setaffinity(int pid, uint32_t length_bytes, uint64_t mask)
 long sys_sched_getaffinity(int pid, uint32_t length_bytes, uint64_t mask)
 {
     struct task *task;
-    if ((uint64_t)length_bytes * 8 < cpu_online_count() || (length_bytes & 7) != 0)
+    if (length_bytes == 0 || (length_bytes & 7) != 0)
         return -EINVAL;
     int error = task_argument(pid, &task);
     if (error)
         return pid < 0 ? -ESRCH : error;
-    uint64_t answer = task->thread->cpu_mask & online_mask();
+    uint64_t online = cpu_online_mask(), answer = read_once(task->thread->cpu_mask) & online;
+    if (answer == 0)
+        answer = online; /* its CPUs have gone: it runs on any */
     task_release(task);
     size_t size = minimum((size_t)length_bytes, sizeof(answer));
     return user_copy_out(mask, &answer, size) ? -EFAULT : (long)size;

@@ -98,6 +98,7 @@ static int clone_process_parts(struct process *parent, struct process *child, ui
     child->dumpable = parent->dumpable;
     child->no_new_privileges = parent->no_new_privileges;
     child->personality = parent->personality;
+    child->barriers = parent->barriers;
     spinlock_unlock(&parent->lock);
     return 0;
 }
@@ -131,6 +132,12 @@ static int clone_task_parts(struct task *self, struct task *child, uint64_t flag
         child->sched_priority = self->sched_priority;
     }
     memcpy(child->command, self->command, sizeof(child->command));
+    if (!(flags & CLONE_VM)) {
+        child->rseq_area = self->rseq_area;
+        child->rseq_bytes = self->rseq_bytes;
+        child->rseq_signature = self->rseq_signature;
+        child->rseq_switches = ~0ull; /* due */
+    }
     /* A thread starts without an alternate stack; a forked process is where its parent was. */
     if (!(flags & CLONE_VM) || (flags & CLONE_VFORK)) {
         child->alternate_stack = self->alternate_stack;

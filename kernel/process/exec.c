@@ -284,6 +284,7 @@ static void exec_take_over(struct exec *exec, struct signal_handlers *handlers)
     process->auxiliary_bytes = exec->auxiliary_bytes;
     process->exec_task = NULL;
     process->has_executed = true;
+    process->barriers = 0;
     process->dumpable = !exec->secure;
     if (exec->secure)
         process->parent_death_signal = 0;

@@ -107,6 +107,11 @@ void signal_process_continued(struct process *process);
 int signal_frame_push(struct trap_frame *frame, int number, const struct signal_information *information,
                       const struct signal_action *action, uint64_t mask);
 
+/* ---- rseq.c ---- */
+/* Whether the task was away since rseq_resume(), which brings its area up to date and aborts its sequence: before user mode. */
+bool rseq_is_due(const struct task *task);
+void rseq_resume(struct task *task, struct trap_frame *frame);
+
 /* ---- others ---- */
 void crash_report(struct task *task, int number, const struct signal_information *information, const struct trap_frame *frame);
 void cpu_timers_exit(struct process *process);

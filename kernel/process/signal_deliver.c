@@ -192,6 +192,8 @@ static void signal_handle(struct task *task, struct trap_frame *frame, int numbe
 
     signal_restart(task, frame, action);
     frame->original_rax = NOT_IN_SYSTEM_CALL;
+    if (task->rseq_area != 0)
+        rseq_resume(task, frame); /* the handler's frame leads back to the abort address */
     if (signal_frame_push(frame, number, information, action, mask) != 0) {
         /* No stack for the handler: a segmentation fault, which kills if it was one already. */
         struct signal_information fault = { .number = SIGNAL_SEGV, .code = SIGNAL_CODE_KERNEL };
@@ -264,9 +266,12 @@ void upcall_return_to_user(struct trap_frame *frame)
         if (unlikely(atomic_load_explicit(&thread->interrupted, memory_order_acquire) || task->restore_signal_mask ||
                      frame_wants_restart(frame)))
             signal_deliver(frame);
-        if (likely(!thread_reschedule_due()))
+        if (unlikely(thread_reschedule_due()))
+            thread_yield_if_due();
+        else if (unlikely(rseq_is_due(task)))
+            rseq_resume(task, frame);
+        else
             break;
-        thread_yield_if_due();
     }
     task_leave_kernel(task);
 }

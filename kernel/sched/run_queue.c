@@ -121,6 +121,7 @@ void run_queue_account(struct run_queue *queue)
     thread->run_time_ns += run_ns;
     if (thread == queue->idle)
         return;
+    queue->busy_ns += run_ns;
     thread->virtual_time_ns += weighted(thread, run_ns);
 
     uint64_t least_ns = thread->virtual_time_ns;

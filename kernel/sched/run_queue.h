@@ -20,6 +20,7 @@ struct run_queue {
     uint32_t cpu;                /* f */
     struct tree tree;            /* q waiting threads by virtual_time_ns */
     _Atomic unsigned int waiting;/* q, read anywhere: how many */
+    uint64_t busy_ns;            /* q time of threads but idle */
     uint64_t minimum_ns;         /* q virtual time of the queue, never goes back */
     struct thread *current;      /* q */
     struct thread *idle;         /* f */

@@ -415,18 +415,17 @@ void scheduler_load(uint64_t load[3], unsigned int *runnable, unsigned int *tota
     *total = all_count;
 }
 
-uint64_t scheduler_idle_ns(unsigned int cpu)
+void scheduler_cpu_times(unsigned int cpu, uint64_t *busy_ns, uint64_t *idle_ns)
 {
     struct run_queue *queue = run_queue_of(cpu);
-    if (!queue)
-        return 0;
 
+    *busy_ns = *idle_ns = 0;
+    if (!queue)
+        return;
     spinlock_lock(&queue->lock);
-    uint64_t idle_ns = queue->idle->run_time_ns;
-    if (queue->current == queue->idle) {
-        uint64_t now_ns = queue->closing ? 0 : clock_monotonic_ns();
-        idle_ns += now_ns > queue->idle->accounted_ns ? now_ns - queue->idle->accounted_ns : 0;
-    }
+    if (run_queue_cpus() & (1ull << cpu))
+        run_queue_account(queue);
+    *busy_ns = queue->busy_ns;
+    *idle_ns = queue->idle->run_time_ns;
     spinlock_unlock(&queue->lock);
-    return idle_ns;
 }

@@ -103,5 +103,5 @@ void scheduler_start(void) attribute_noreturn;
 int scheduler_init(void);
 /* Load in 1/2048 over 1, 5, 15 minutes, runnable threads, threads in all. */
 void scheduler_load(uint64_t load[3], unsigned int *runnable, unsigned int *total);
-/* Idle time of a CPU since boot. */
-uint64_t scheduler_idle_ns(unsigned int cpu);
+/* How long a CPU has run threads, and how long it had none to run, while it was online; 0 for one that never was. */
+void scheduler_cpu_times(unsigned int cpu, uint64_t *busy_ns, uint64_t *idle_ns);

@@ -169,3 +169,23 @@ void cpu_kick(unsigned int number)
     if (port != 0) /* it is bound before the CPU runs, and CPU 0's before any other runs */
         event_channel_send(port);
 }
+
+void cpu_kick_and_wait(uint64_t mask)
+{
+    uint64_t before[CPU_LIMIT];
+
+    cpu_events_mask();
+    mask &= cpu_online_mask() & ~(1ull << cpu_current()->number); /* wherever we go from here, we are no program there */
+    cpu_events_unmask();
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint64_t rest = mask; rest != 0; rest &= rest - 1) {
+        unsigned int number = bits_lowest(rest);
+        before[number] = read_once(cpu_blocks[number]->upcalls);
+        cpu_kick(number);
+    }
+    for (uint64_t rest = mask; rest != 0; rest &= rest - 1) {
+        unsigned int number = bits_lowest(rest);
+        while (read_once(cpu_blocks[number]->upcalls) == before[number] && (cpu_online_mask() & (1ull << number)))
+            cpu_yield();
+    }
+}

@@ -57,3 +57,8 @@ static inline void cpu_relax(void)
 void cpu_yield(void);
 /* Makes `number` look at its reschedule flag soon (an IPI by event channel; nothing for the current CPU). */
 void cpu_kick(unsigned int number);
+/*
+ * The same for all of the mask, and waits: each that runs has taken an event since the call, and with that passed a full barrier and
+ * will look at what is due before it goes on with its program. Thread context, events deliverable.
+ */
+void cpu_kick_and_wait(uint64_t mask);

@@ -50,8 +50,10 @@ int hypercall_queue_flush(void)
 
 void hypercall_counts(uint64_t counts[64])
 {
-    struct cpu_machine *machine = cpu_machine_current();
-
-    for (size_t i = 0; i < CPU_HYPERCALL_COUNTS; i++)
-        counts[i] = read_once(machine->hypercall_counts[i]);
+    __builtin_memset(counts, 0, CPU_HYPERCALL_COUNTS * sizeof(*counts));
+    for (unsigned int number = 0; number < CPU_LIMIT; number++) {
+        const struct cpu_machine *machine = (const void *)cpu_by_number(number);
+        for (size_t i = 0; machine && i < CPU_HYPERCALL_COUNTS; i++)
+            counts[i] += read_once(machine->hypercall_counts[i]);
+    }
 }

@@ -23,5 +23,5 @@ void hypercall_queue(unsigned int number, uint64_t a, uint64_t b, uint64_t c, ui
 /* Sends what is queued; 0, or the first negative result of any entry (all entries were tried). */
 int hypercall_queue_flush(void);
 
-/* How many hypercalls this CPU has made, by number (0..63): for benches and /proc/xenolith/hypercalls. */
+/* How many hypercalls were made on all CPUs, by number (0..63): for benches and /proc/xenolith/hypercalls. */
 void hypercall_counts(uint64_t counts[64]);

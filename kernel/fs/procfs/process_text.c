@@ -80,21 +80,9 @@ static void print_memory(struct text_buffer *text, const struct procfs_process *
 
 static void print_cpus(struct text_buffer *text, uint64_t mask)
 {
-    const char *between = "";
-
     text_print(text, "Cpus_allowed:\t%llx\nCpus_allowed_list:\t", (number_t)mask);
-    for (unsigned int cpu = 0; cpu < 64; cpu++) {
-        unsigned int last = cpu;
-
-        if (!((mask >> cpu) & 1))
-            continue;
-        while (last < 63 && ((mask >> (last + 1)) & 1))
-            last++;
-        text_print(text, last > cpu ? "%s%u-%u" : "%s%u", between, cpu, last);
-        between = ",";
-        cpu = last;
-    }
-    text_print(text, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+    text_print_list(text, mask);
+    text_print(text, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
 int proc_print_status(struct text_buffer *text, int pid, int tid)

@@ -8,7 +8,7 @@
 #include "kernel/fs/procfs/procfs.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/memory/page.h"
-#include "xen/machine/cpu.h"
+#include "xen/machine/cpu_start.h"
 
 static int print_text(struct text_buffer *text, void *data)
 {
@@ -16,9 +16,29 @@ static int print_text(struct text_buffer *text, void *data)
     return 0;
 }
 
-static int print_cpus(struct text_buffer *text, void *data)
+static uint64_t possible_mask; /* fixed */
+
+static int print_online(struct text_buffer *text, void *data)
 {
-    text_print_range(text, cpu_online_count());
+    text_print_list(text, cpu_online_mask());
+    return 0;
+}
+
+static int print_offline(struct text_buffer *text, void *data)
+{
+    text_print_list(text, possible_mask & ~cpu_online_mask());
+    return 0;
+}
+
+static int print_possible(struct text_buffer *text, void *data)
+{
+    text_print_list(text, possible_mask);
+    return 0;
+}
+
+static int print_own_online(struct text_buffer *text, void *data)
+{
+    text_print(text, "%u\n", (unsigned int)(cpu_online_mask() >> (uintptr_t)data) & 1);
     return 0;
 }
 
@@ -31,9 +51,7 @@ static int print_number(struct text_buffer *text, void *data)
 /* One bit a CPU, as Linux's hexadecimal masks. */
 static int print_all_mask(struct text_buffer *text, void *data)
 {
-    unsigned int count = cpu_online_count();
-
-    text_print(text, "%llx\n", count >= 64 ? ~0ull : (1ull << count) - 1);
+    text_print(text, "%llx\n", (unsigned long long)cpu_online_mask());
     return 0;
 }
 
@@ -65,15 +83,15 @@ static int print_memory_used(struct text_buffer *text, void *data)
 #define TEXT(name, value) { .path = (name), .mode = 0444, .print = print_text, .data = (void *)(value) }
 
 static const struct pseudo_file files[] = {
-    { .path = "devices/system/cpu/online", .mode = 0444, .print = print_cpus },
-    { .path = "devices/system/cpu/possible", .mode = 0444, .print = print_cpus },
-    { .path = "devices/system/cpu/present", .mode = 0444, .print = print_cpus },
+    { .path = "devices/system/cpu/online", .mode = 0444, .print = print_online },
+    { .path = "devices/system/cpu/possible", .mode = 0444, .print = print_possible },
+    { .path = "devices/system/cpu/present", .mode = 0444, .print = print_possible },
     TEXT("devices/system/cpu/kernel_max", "63"),
-    TEXT("devices/system/cpu/offline", ""),
+    { .path = "devices/system/cpu/offline", .mode = 0444, .print = print_offline },
     TEXT("devices/system/node/online", "0"),
     TEXT("devices/system/node/possible", "0"),
     TEXT("devices/system/node/has_memory", "0"),
-    { .path = "devices/system/node/node0/cpulist", .mode = 0444, .print = print_cpus },
+    { .path = "devices/system/node/node0/cpulist", .mode = 0444, .print = print_online },
     { .path = "devices/system/node/node0/cpumap", .mode = 0444, .print = print_all_mask },
     { .path = "devices/system/node/node0/meminfo", .mode = 0444, .print = print_node_meminfo },
     TEXT("devices/system/node/node0/distance", "10"),
@@ -97,12 +115,13 @@ static int cpu_files_add(unsigned int cpu)
         int (*print)(struct text_buffer *text, void *data);
         bool own_number;
     } names[] = {
+        { "online", print_own_online, true },
         { "topology/core_id", print_number, true },
         { "topology/physical_package_id", print_number, false },
         { "topology/thread_siblings", print_own_mask, true },
         { "topology/thread_siblings_list", print_number, true },
         { "topology/core_siblings", print_all_mask, false },
-        { "topology/core_siblings_list", print_cpus, false },
+        { "topology/core_siblings_list", print_online, false },
     };
     struct pseudo_file *added = memory_allocate_zeroed(array_count(names) * sizeof(*added));
     char path[80];
@@ -123,9 +142,11 @@ static int cpu_files_add(unsigned int cpu)
 
 int sysfs_start(void)
 {
+    unsigned int count = minimum(cpu_count_possible(), (unsigned int)CPU_LIMIT);
     int error = pseudo_tree_add(&sysfs_tree, files, array_count(files));
 
-    for (unsigned int cpu = 0; !error && cpu < cpu_online_count(); cpu++)
+    possible_mask = ~0ull >> (64 - count);
+    for (unsigned int cpu = 0; !error && cpu < count; cpu++)
         error = cpu_files_add(cpu);
     return error;
 }

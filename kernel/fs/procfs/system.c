@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "kernel/base/bits.h"
 #include "kernel/base/error.h"
 #include "kernel/device/block_device.h"
 #include "kernel/memory/page.h"
@@ -87,7 +88,9 @@ static int print_cpuinfo(struct text_buffer *text, void *data)
 {
     unsigned int count = cpu_online_count();
 
-    for (unsigned int cpu = 0; cpu < count; cpu++) {
+    for (uint64_t rest = cpu_online_mask(); rest != 0; rest &= rest - 1) {
+        unsigned int cpu = bits_lowest(rest);
+
         text_print(text, "processor\t: %u\n", cpu);
         print_cpu_names(text);
         text_print(text, "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\napicid\t\t: %u\nfpu\t\t: yes\n"
@@ -155,19 +158,25 @@ static int print_vmstat(struct text_buffer *text, void *data)
 
 /* ---- Time and load ---- */
 
-static uint64_t idle_total_ns(void)
+/* Of all CPUs that ever ran. */
+static void total_times(uint64_t *busy_ns, uint64_t *idle_ns)
 {
-    uint64_t total_ns = 0;
+    *busy_ns = *idle_ns = 0;
+    for (unsigned int cpu = 0; cpu < CPU_LIMIT; cpu++) {
+        uint64_t busy, idle;
 
-    for (unsigned int cpu = 0; cpu < cpu_online_count(); cpu++)
-        total_ns += scheduler_idle_ns(cpu);
-    return total_ns;
+        scheduler_cpu_times(cpu, &busy, &idle);
+        *busy_ns += busy;
+        *idle_ns += idle;
+    }
 }
 
 static int print_uptime(struct text_buffer *text, void *data)
 {
-    uint64_t up = clock_monotonic_ns() / TICK_NS, idle = idle_total_ns() / TICK_NS;
+    uint64_t up = clock_monotonic_ns() / TICK_NS, busy, idle;
 
+    total_times(&busy, &idle);
+    idle /= TICK_NS;
     text_print(text, "%llu.%02llu %llu.%02llu\n", (number_t)up / 100, (number_t)up % 100, (number_t)idle / 100,
                (number_t)idle % 100);
     return 0;
@@ -186,23 +195,23 @@ static int print_loadavg(struct text_buffer *text, void *data)
 }
 
 /* Busy time is not kept apart by user and system for a CPU: it is all told as user time. */
-static void print_cpu_times(struct text_buffer *text, uint64_t up_ns, uint64_t idle_ns)
+static void print_cpu_times(struct text_buffer *text, uint64_t busy_ns, uint64_t idle_ns)
 {
-    uint64_t busy = up_ns > idle_ns ? (up_ns - idle_ns) / TICK_NS : 0;
-
-    text_print(text, " %llu 0 0 %llu 0 0 0 0 0 0\n", (number_t)busy, (number_t)(idle_ns / TICK_NS));
+    text_print(text, " %llu 0 0 %llu 0 0 0 0 0 0\n", (number_t)(busy_ns / TICK_NS), (number_t)(idle_ns / TICK_NS));
 }
 
 static int print_stat(struct text_buffer *text, void *data)
 {
-    uint64_t up_ns = clock_monotonic_ns(), load[3];
-    unsigned int runnable, total, count = cpu_online_count();
+    uint64_t up_ns = clock_monotonic_ns(), load[3], busy_ns, idle_ns;
+    unsigned int runnable, total;
 
     text_print(text, "cpu ");
-    print_cpu_times(text, up_ns * count, idle_total_ns());
-    for (unsigned int cpu = 0; cpu < count; cpu++) {
-        text_print(text, "cpu%u", cpu);
-        print_cpu_times(text, up_ns, scheduler_idle_ns(cpu));
+    total_times(&busy_ns, &idle_ns);
+    print_cpu_times(text, busy_ns, idle_ns);
+    for (uint64_t rest = cpu_online_mask(); rest != 0; rest &= rest - 1) {
+        text_print(text, "cpu%u", bits_lowest(rest));
+        scheduler_cpu_times(bits_lowest(rest), &busy_ns, &idle_ns);
+        print_cpu_times(text, busy_ns, idle_ns);
     }
     scheduler_load(load, &runnable, &total);
     text_print(text, "intr 0\nctxt 0\nbtime %llu\nprocesses %d\nprocs_running %u\nprocs_blocked 0\nsoftirq 0\n",
@@ -263,7 +272,7 @@ static int print_devices(struct text_buffer *text, void *data)
     return 0;
 }
 
-/* How many hypercalls the asking CPU has made, by number. */
+/* How many hypercalls were made, by number. */
 static int print_hypercalls(struct text_buffer *text, void *data)
 {
     uint64_t counts[64];

@@ -68,10 +68,20 @@ void text_append(struct text_buffer *text, const void *bytes, size_t length_byte
     text->length_bytes += length_bytes;
 }
 
-void text_print_range(struct text_buffer *text, unsigned int count)
+void text_print_list(struct text_buffer *text, uint64_t mask)
 {
-    if (count > 1)
-        text_print(text, "0-%u\n", count - 1);
-    else
-        text_print(text, "0\n");
+    const char *between = "";
+
+    for (unsigned int first = 0; first < 64; first++) {
+        unsigned int last = first;
+
+        if (!((mask >> first) & 1))
+            continue;
+        while (last < 63 && ((mask >> (last + 1)) & 1))
+            last++;
+        text_print(text, last > first ? "%s%u-%u" : "%s%u", between, first, last);
+        between = ",";
+        first = last;
+    }
+    text_print(text, "\n");
 }

@@ -19,5 +19,5 @@ void text_buffer_init(struct text_buffer *text);
 void text_buffer_destroy(struct text_buffer *text);
 void text_print(struct text_buffer *text, const char *format, ...) attribute_printf(2, 3);
 void text_append(struct text_buffer *text, const void *bytes, size_t length_bytes);
-/* CPU or node numbers 0..count-1 as Linux lists them: "0-3\n", "0\n". */
-void text_print_range(struct text_buffer *text, unsigned int count);
+/* The numbers of the bits set, as Linux lists CPUs and nodes, and a newline: "0-3,5", "0", "". */
+void text_print_list(struct text_buffer *text, uint64_t mask);

@@ -77,6 +77,10 @@ void cpu_kick(unsigned int number)
 {
 }
 
+void cpu_kick_and_wait(uint64_t mask)
+{
+}
+
 void spinlock_init(struct spinlock *lock, const char *name, uint16_t rank)
 {
     *lock = (struct spinlock){.rank = rank, .name = name};
