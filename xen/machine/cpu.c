@@ -17,6 +17,7 @@
 
 #include "kernel/base/bits.h"
 #include "kernel/base/panic.h"
+#include "xen/machine/clock.h"
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/event_channel.h"
 #include "xen/machine/hypercall.h"
@@ -26,6 +27,8 @@
 #include "xen/x86/paging.h"
 
 struct cpu_machine cpu_boot_block attribute_aligned(64);
+
+#define YIELD_NS 50000u
 
 _Atomic uint64_t cpu_started_mask;
 
@@ -141,9 +144,15 @@ void cpu_wait_for_event(void)
     compiler_barrier();
 }
 
+/*
+ * A poll for nothing but the time. Not SCHEDOP_yield: Xen 4.17's credit2 was seen to leave a vCPU that yields again and again in its
+ * queue, runnable, with all processors idle.
+ */
 void cpu_yield(void)
 {
-    hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+    struct sched_poll request = { .nr_ports = 0, .timeout = clock_to_system_ns(clock_monotonic_ns() + YIELD_NS) };
+
+    hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_poll, (uint64_t)&request);
 }
 
 /* The kick's other work is done by the entry itself: whoever leaves the kernel looks at the reschedule flag. */

@@ -53,7 +53,7 @@ static inline void cpu_relax(void)
 {
     __builtin_ia32_pause();
 }
-/* Lets other vCPUs have the processor: we wait for what one of them does. Any context. */
+/* Lets other vCPUs have the processor for some 50 us, or until an event: we wait for what one of them does. Any context. */
 void cpu_yield(void);
 /* Makes `number` look at its reschedule flag soon (an IPI by event channel; nothing for the current CPU). */
 void cpu_kick(unsigned int number);

@@ -25,7 +25,7 @@ struct cpu_machine {
     struct cpu cpu;                                    /* first */
     uint64_t hypercall_counts[CPU_HYPERCALL_COUNTS];   /* hypercall_gate.S counts here */
     struct vcpu_info *vcpu_info;                       /* Xen writes it too */
-    uint64_t upcalls;                                  /* event upcalls taken so far */
+    uint64_t upcalls;                                  /* rounds of event delivery so far */
     struct paging_root *active_root;                   /* NULL: the start of day's */
     _Atomic uint64_t ports[CPU_PORT_WORDS];            /* event ports that come to this CPU */
     event_port_t kick_port;                            /* cpu_kick() sends it; 0 while CPU 0 is alone */
