@@ -77,10 +77,16 @@ static bool unhash_locked(struct dentry *dentry)
 
 void dentry_forget(struct dentry *dentry)
 {
-    /* The hash changes only in a move, under the directory's write lock, which callers of delete hold; reclaim rechecks. */
-    struct spinlock *lock = lock_of(read_once(dentry->hash));
+    struct spinlock *lock;
 
-    spinlock_lock(lock);
+    /* A move changes the hash, under both buckets' locks; reclaim may meet one. */
+    for (;;) {
+        lock = lock_of(read_once(dentry->hash));
+        spinlock_lock(lock);
+        if (likely(lock == lock_of(dentry->hash)))
+            break;
+        spinlock_unlock(lock);
+    }
     bool hashed = unhash_locked(dentry);
     spinlock_unlock(lock);
     if (hashed)

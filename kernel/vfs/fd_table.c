@@ -70,10 +70,19 @@ int fd_table_create(struct fd_table **table)
     return *table ? 0 : -ENOMEM;
 }
 
+/* The slots may be exchanged for more, and freed, as soon as the lock is let go. */
+static size_t table_slot_count(struct fd_table *table)
+{
+    spinlock_lock(&table->lock);
+    size_t count = table->slots->count;
+    spinlock_unlock(&table->lock);
+    return count;
+}
+
 int fd_table_duplicate(struct fd_table *table, struct fd_table **copy)
 {
     for (;;) {
-        size_t count = read_once(table->slots)->count;
+        size_t count = table_slot_count(table);
         struct fd_table *fresh = table_create(count);
 
         if (!fresh)
@@ -222,7 +231,7 @@ int fd_table_install_at(struct fd_table *table, struct file *file, bool close_on
     if (fd < 0 || (uint64_t)fd >= limit)
         return -EBADF;
 
-    int error = (size_t)fd >= read_once(table->slots)->count ? table_grow(table, (size_t)fd) : 0;
+    int error = (size_t)fd >= table_slot_count(table) ? table_grow(table, (size_t)fd) : 0;
 
     if (error)
         return error == -EMFILE ? -EBADF : error;

@@ -211,9 +211,10 @@ void event_channel_deliver(void)
         write_once(vcpu_info->evtchn_upcall_pending, 0);
         /* Cleared before the words are read: an event after the exchange sets it again. Pairs with Xen's set order. */
         xen_ulong_t words = __atomic_exchange_n(&vcpu_info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-        write_once(machine->upcalls, machine->upcalls + 1); /* after the exchange: cpu_kick_and_wait() relies on it */
         for (words &= (1ull << CPU_PORT_WORDS) - 1; words != 0; words &= words - 1)
             word_deliver(machine, bits_lowest(words));
+        /* After the pending bits were taken: cpu_kick_and_wait() may have sent one that was pending already. */
+        write_once(machine->upcalls, machine->upcalls + 1);
     } while (read_once(vcpu_info->evtchn_upcall_pending));
     machine->cpu.event_context_depth--;
 }
