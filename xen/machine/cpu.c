@@ -144,10 +144,7 @@ void cpu_wait_for_event(void)
     compiler_barrier();
 }
 
-/*
- * A poll for nothing but the time. Not SCHEDOP_yield: Xen 4.17's credit2 was seen to leave a vCPU that yields again and again in its
- * queue, runnable, with all processors idle.
- */
+/* A poll for nothing but the time: a yield comes back at once where nobody else wants this very processor. */
 void cpu_yield(void)
 {
     struct sched_poll request = { .nr_ports = 0, .timeout = clock_to_system_ns(clock_monotonic_ns() + YIELD_NS) };
