@@ -2,7 +2,7 @@
 /*
  * The table of contents: what the kernel starts, in order. Each room has its line here, and nothing else.
  *
- *   boot_start_pv()   what differs between PV and PVH, on the loader's page tables: until the direct map stands
+ *   boot_start_pv(), boot_start_pvh()   what differs, on the first page tables: until the direct map stands
  *   boot_main()       what needs no thread: memory, events, clock, scheduler; then this becomes CPU 0's idle thread
  *   boot_thread()     the rest, in a thread that may sleep: bus, drivers, file systems, network, first program
  */
@@ -30,14 +30,20 @@
 #include "kernel/vm/page_cache.h"
 #include "xen/machine/boot_info.h"
 #include "xen/machine/boot_info_pv.h"
+#include "xen/machine/boot_info_pvh.h"
 #include "xen/machine/clock.h"
 #include "xen/machine/console.h"
 #include "xen/machine/console_ring.h"
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/cpu_start.h"
+#include "xen/machine/hypercall_pvh.h"
+#include "xen/machine/port_console.h"
 #include "xen/machine/shutdown.h"
 #include "xen/x86/direct_map_pv.h"
+#include "xen/x86/direct_map_pvh.h"
+#include "xen/x86/frames.h"
 #include "xen/x86/frames_pv.h"
+#include "xen/x86/mode_choice.h"
 #include "xen/x86/paging.h"
 #include "xen/x86/processor.h"
 #include "xen/x86/trap.h"
@@ -64,6 +70,30 @@ void boot_start_pv(const struct start_info *start_info)
     page_start();
     paging_start(&paging_ops_pv, direct_map_root());
     cpu_start_choose(&cpu_start_pv);
+    boot_main();
+}
+
+void boot_start_pvh(uint64_t start_info_physical)
+{
+    static const char no_xen[] = "Xenolith: no Xen here: this kernel runs as a guest of the Xen hypervisor only\r\n";
+
+    if (!hypercall_start_pvh()) {
+        port_console_write_serial(no_xen, sizeof(no_xen) - 1);
+        for (;;)
+            __asm__ volatile("cli\n hlt");
+    }
+    mode_gates_choose_pvh();
+    cpu_block_init(&cpu_boot_block, 0);
+    console_set_fallback(port_console_write_xen);
+    log_set_sink(console_write_all);
+    trap_report_start();
+    boot_info_read_pvh((const void *)(start_info_physical + DIRECT_MAP_BASE));
+    console_find_ring();
+    trap_start_pvh();
+    direct_map_start_pvh();
+    cpu_place_vcpu_info(&cpu_boot_block);
+    page_start();
+    paging_start(&paging_ops_pvh, direct_map_root_pvh());
     boot_main();
 }
 

@@ -1,69 +1,124 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first instructions of a PVH guest: 32-bit protected mode, paging off, no stack, ebx = hvm_start_info. This build
- * runs PV guests only: the entry says so, on Xen's debug port 0xe9 (xl dmesg) and by CONSOLEIO_write where Xen permits
- * it, and ends the domain with reason crash.
+ * The first instructions of a PVH guest: 32-bit protected mode, paging off, no stack, ebx = hvm_start_info. Maps the first
+ * 4 GiB by pages of 2 MiB, at their own addresses (for this code), in the direct map and, the first GiB, at the image; goes
+ * over to long mode and to the image's addresses; takes the boot stack and the per-CPU block.
+ *
+ * The tables lie behind image_end, so that a PV guest does not keep them; direct_map_pvh.c makes the final tables of them.
+ * Source: Xen, docs/misc/pvh.pandoc.
  */
 
-#define HYPERVISOR_console_io 18
-#define HYPERVISOR_sched_op 29
-#define CONSOLEIO_write 0
-#define SCHEDOP_shutdown 2
-#define SHUTDOWN_crash 3
-
 #define PHYSICAL(symbol) (symbol - 0xffffffff80000000)
+
+#define ENTRY_LINK 0x67                 /* present, writable, user, accessed, dirty */
+#define ENTRY_HUGE 0xe7                 /* the same, a page */
+#define TABLE_BYTES 4096
+#define ROOT_DIRECT_MAP 272
+#define ROOT_IMAGE 511
+#define L3_IMAGE 510
+
+#define CR0_WANTED 0x80010023           /* PG, WP, NE, MP, PE */
+#define CR0_UNWANTED 0x4000c            /* AM, TS, EM */
+#define CR4_WANTED 0x620                /* OSXMMEXCPT, OSFXSR, PAE */
+#define MSR_EFER 0xc0000080
+#define MSR_GS_BASE 0xc0000101
+#define EFER_LONG_MODE 0x100
+
+#define SELECTOR_CODE 0x08              /* as in trap_table_pvh.c */
 
     .section .text.start, "ax", @progbits
     .code32
     .globl start_pvh
     .type start_pvh, @function
 start_pvh:
+    cli
     cld
-    /* AMD's and Hygon's processors ("Auth", "Hygo") call Xen by vmmcall, others by vmcall. */
-    xor %eax, %eax
-    cpuid
-    xor %ebp, %ebp
-    cmp $0x68747541, %ebx
-    je 1f
-    cmp $0x6f677948, %ebx
-    jne 2f
-1:  inc %ebp
-2:
-    mov $PHYSICAL(pvh_message), %esi
-    mov $(pvh_message_end - pvh_message), %ecx
-    mov $0xe9, %edx
-    rep outsb
+    mov %ebx, %edi
+    lgdt PHYSICAL(start_gdt_pointer)
 
-    mov $HYPERVISOR_console_io, %eax
-    mov $CONSOLEIO_write, %ebx
-    mov $(pvh_message_end - pvh_message), %ecx
-    mov $PHYSICAL(pvh_message), %edx
-    mov $PHYSICAL(3f), %edi
-    jmp pvh_hypercall
-3:
-    mov $HYPERVISOR_sched_op, %eax
-    mov $SCHEDOP_shutdown, %ebx
-    mov $PHYSICAL(pvh_reason), %ecx
-    mov $PHYSICAL(4f), %edi
-    jmp pvh_hypercall
-4:  hlt
-    jmp 4b
+    mov $PHYSICAL(start_l2), %ecx
+    mov $ENTRY_HUGE, %eax
+1:  mov %eax, (%ecx)
+    add $8, %ecx
+    add $0x200000, %eax
+    jnc 1b
+    mov $PHYSICAL(start_l2) + ENTRY_LINK, %eax
+    mov %eax, PHYSICAL(start_l3_image) + L3_IMAGE * 8
+    mov $PHYSICAL(start_l3), %ecx
+2:  mov %eax, (%ecx)
+    add $8, %ecx
+    add $TABLE_BYTES, %eax
+    cmp $PHYSICAL(start_l3) + 4 * 8, %ecx
+    jne 2b
+    movl $PHYSICAL(start_l3) + ENTRY_LINK, PHYSICAL(start_l4)
+    movl $PHYSICAL(start_l3) + ENTRY_LINK, PHYSICAL(start_l4) + ROOT_DIRECT_MAP * 8
+    movl $PHYSICAL(start_l3_image) + ENTRY_LINK, PHYSICAL(start_l4) + ROOT_IMAGE * 8
 
-/* Returns to edi, as there is no stack. */
-pvh_hypercall:
-    test %ebp, %ebp
-    jz 5f
-    vmmcall
-    jmp *%edi
-5:  vmcall
-    jmp *%edi
-    .size start_pvh, . - start_pvh
+    mov %cr4, %eax
+    or $CR4_WANTED, %eax
+    mov %eax, %cr4
+    mov $PHYSICAL(start_l4), %eax
+    mov %eax, %cr3
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or $EFER_LONG_MODE, %eax
+    wrmsr
+    mov %cr0, %eax
+    and $~CR0_UNWANTED, %eax
+    or $CR0_WANTED, %eax
+    mov %eax, %cr0
+    ljmp $SELECTOR_CODE, $PHYSICAL(3f)
+
     .code64
+3:  mov $4f, %rax
+    jmp *%rax
+4:  xor %eax, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov %eax, %fs
+    mov %eax, %gs
+    /* The hypercall gate counts in the per-CPU block, which GS finds. */
+    mov $MSR_GS_BASE, %ecx
+    mov $cpu_boot_block, %rax
+    mov %rax, %rdx
+    shr $32, %rdx
+    wrmsr
+    lea boot_stack_top(%rip), %rsp
+    xor %ebp, %ebp
+    mov %edi, %edi
+    call boot_start_pvh
+    ud2
+    .size start_pvh, . - start_pvh
 
     .section .rodata.start_pvh, "a", @progbits
-pvh_message:
-    .ascii "Xenolith: PVH entry: not yet supported by this build; use type=\"pv\"\n"
-pvh_message_end:
-    .balign 4
-pvh_reason:
-    .long SHUTDOWN_crash
+    .balign 8
+start_gdt:
+    .quad 0
+    .quad 0x00af9a000000ffff
+start_gdt_pointer:
+    .word . - start_gdt - 1
+    .long PHYSICAL(start_gdt)
+
+    .section .start_tables, "aw", @nobits
+    .balign TABLE_BYTES
+    .globl start_l4, start_l3, start_l3_image, start_l2, start_l2_image, start_l1_image, start_l1_direct
+start_l4:
+    .skip TABLE_BYTES
+start_l3:
+    .skip TABLE_BYTES
+start_l3_image:
+    .skip TABLE_BYTES
+start_l2_image:
+    .skip TABLE_BYTES
+start_l1_image:
+    .skip TABLE_BYTES
+start_l1_direct:
+    .skip TABLE_BYTES
+/* What runs when a kernel stack is no good any more: double faults, machine checks. */
+    .globl emergency_stack_top
+    .skip 2 * TABLE_BYTES
+emergency_stack_top:
+/* The last four, which direct_map_pvh.c may give away. */
+start_l2:
+    .skip 4 * TABLE_BYTES

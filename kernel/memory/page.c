@@ -327,10 +327,10 @@ void page_start(void)
         pages[i] = (struct page){ .kind = PAGE_RESERVED };
         list_init(&pages[i].link);
     }
-    atomic_store(&total_pages, page_count);
-    atomic_store(&kind_pages[PAGE_RESERVED], page_count);
+    atomic_store(&total_pages, memory_map_pages());
+    atomic_store(&kind_pages[PAGE_RESERVED], memory_map_pages());
     while (memory_map_next_free(range.first + range.count, &range))
         page_add_range((pfn_t){ range.first }, range.count);
-    reserve_pages = minimum(page_count / RESERVE_SHARE, (uint64_t)RESERVE_LIMIT);
+    reserve_pages = minimum(memory_map_pages() / RESERVE_SHARE, (uint64_t)RESERVE_LIMIT);
     paging_set_table_allocator(&table_allocator);
 }

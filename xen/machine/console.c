@@ -35,6 +35,7 @@ static struct xencons_interface *ring; /* NULL: domain 0 */
 static atomic_bool backend_dead;       /* did not read for CONSOLE_PATIENCE_NS; until it reads again */
 static atomic_bool lock_broken;
 static atomic_bool at_line_start = true;
+static void (*fallback)(const char *bytes, size_t length_bytes); /* fixed at the start */
 static void (*_Atomic room_handler)(void);
 static void (*_Atomic receiver)(const char *bytes, size_t length_bytes);
 
@@ -42,6 +43,11 @@ void console_find_ring(void)
 {
     if (boot_info.console_port != 0)
         ring = frames_early_address(boot_info.console_frame);
+}
+
+void console_set_fallback(void (*write)(const char *bytes, size_t length_bytes))
+{
+    fallback = write;
 }
 
 static void lock_take(void)
@@ -99,7 +105,8 @@ static size_t write_some(const char *bytes, size_t length_bytes, bool carriage_r
 
 static void write_hypervisor(const char *bytes, size_t length_bytes)
 {
-    hypercall_3(__HYPERVISOR_console_io, CONSOLEIO_write, length_bytes, (uint64_t)bytes);
+    if (hypercall_3(__HYPERVISOR_console_io, CONSOLEIO_write, length_bytes, (uint64_t)bytes) < 0 && fallback)
+        fallback(bytes, length_bytes);
     if (length_bytes != 0)
         atomic_store_explicit(&at_line_start, bytes[length_bytes - 1] == '\n', memory_order_relaxed);
 }

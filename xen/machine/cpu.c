@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Per-CPU blocks, the event mask, idling, and the kick.
- *
- * The mask under PV is the byte evtchn_upcall_mask in vcpu_info: Xen looks at it only when it returns to the guest, so
- * after clearing it one must look for events that came meanwhile and enter Xen once to have them delivered (any
- * hypercall does). The byte is written by its own CPU only; compiler barriers are enough.
+ * Per-CPU blocks and the kick. The event mask and idling are cpu_pv.c's or cpu_pvh.c's.
  */
 #include "xen/machine/cpu.h"
 
@@ -104,44 +100,9 @@ void cpu_set_online(unsigned int number, bool online)
         atomic_fetch_and(&online_mask, ~(1ull << number));
 }
 
-void cpu_events_mask(void)
-{
-    struct cpu_machine *machine = cpu_machine_current();
-
-    write_once(machine->vcpu_info->evtchn_upcall_mask, 1);
-    compiler_barrier();
-    machine->cpu.event_mask_depth++;
-}
-
-void cpu_events_unmask(void)
-{
-    struct cpu_machine *machine = cpu_machine_current();
-    struct vcpu_info *vcpu_info = machine->vcpu_info;
-
-    assert(machine->cpu.event_mask_depth > 0);
-    if (--machine->cpu.event_mask_depth > 0)
-        return;
-    compiler_barrier();
-    write_once(vcpu_info->evtchn_upcall_mask, 0);
-    compiler_barrier(); /* an event after this look finds the mask clear and is delivered by Xen itself */
-    if (unlikely(read_once(vcpu_info->evtchn_upcall_pending)))
-        hypercall_2(__HYPERVISOR_xen_version, 0, 0);
-}
-
 bool cpu_events_masked(void)
 {
     return cpu_current()->event_mask_depth > 0;
-}
-
-void cpu_wait_for_event(void)
-{
-    struct cpu_machine *machine = cpu_machine_current();
-
-    assert(machine->cpu.event_mask_depth == 1);
-    /* Unmasks and sleeps in one step, so no event is lost; what woke us has been delivered when it returns. */
-    hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_block, 0);
-    write_once(machine->vcpu_info->evtchn_upcall_mask, 1);
-    compiler_barrier();
 }
 
 /* A poll for nothing but the time: a yield comes back at once where nobody else wants this very processor. */

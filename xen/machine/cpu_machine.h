@@ -25,6 +25,7 @@ struct cpu_machine {
     struct cpu cpu;                                    /* first */
     uint64_t hypercall_counts[CPU_HYPERCALL_COUNTS];   /* hypercall_gate.S counts here */
     struct vcpu_info *vcpu_info;                       /* Xen writes it too */
+    uint64_t user_stack_pointer;                       /* entry_pvh.S: from a system call's first instructions to its stack */
     uint64_t upcalls;                                  /* rounds of event delivery so far */
     struct paging_root *active_root;                   /* NULL: the start of day's */
     _Atomic uint64_t ports[CPU_PORT_WORDS];            /* event ports that come to this CPU */
@@ -37,12 +38,17 @@ struct cpu_machine {
     uint32_t queue_count;
     int queue_error;
     struct multicall_entry queue[CPU_QUEUE_ENTRIES];
+    uint64_t descriptors[5];                           /* PVH: the GDT */
+    uint32_t task_state[26];                           /* PVH: the TSS, for its interrupt stacks */
+    uint8_t nmi_stack[64] attribute_aligned(16);       /* PVH */
     uint8_t entry_stack[CPU_ENTRY_STACK_BYTES] attribute_aligned(16);
 };
 
-/* hypercall_gate.S and entry_pv.S know these. */
+/* hypercall_gate.S, entry_pv.S and entry_pvh.S know these. */
 _Static_assert(offsetof(struct cpu, current) == 16, "entry code and thread_current()");
 _Static_assert(offsetof(struct cpu_machine, hypercall_counts) == 56, "hypercall_gate.S");
+_Static_assert(offsetof(struct cpu_machine, vcpu_info) == 568, "entry_pv.S");
+_Static_assert(offsetof(struct cpu_machine, user_stack_pointer) == 576, "entry_pvh.S");
 
 extern struct cpu_machine cpu_boot_block;
 

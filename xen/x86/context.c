@@ -3,27 +3,23 @@
  * Switching between threads: extended state and segment bases of user threads, page-table root, stack.
  *
  * FS: with FSGSBASE the program may change its base behind our back, so it is read at every switch; without, only system
- * calls change it. GS: the program's base is the processor's inactive one while the kernel runs and is changed by
- * hypercall; programs are not told of wrgsbase (AT_HWCAP2), so what we set is what it is. Each CPU remembers what it has
- * loaded, and hypercalls are made for differences only.
+ * calls change it. GS: the program's base is the processor's inactive one while the kernel runs (segment_base.h); programs
+ * are not told of wrgsbase (AT_HWCAP2), so what we set is what it is. Each CPU remembers what it has loaded, and loads
+ * differences only.
  */
 #include "xen/x86/context.h"
 
-#include <stdint.h>
-
-#include <xen/xen.h>
-
 #include "kernel/base/panic.h"
 #include "xen/machine/cpu_machine.h"
-#include "xen/machine/hypercall.h"
 #include "xen/x86/extended_state.h"
 #include "xen/x86/paging.h"
 #include "xen/x86/processor.h"
+#include "xen/x86/segment_base.h"
 #include "xen/x86/trap.h"
 #include "xen/x86/trap_frame.h"
 
-/* entry_pv.S finds the stack by current->context.stack_top. */
-_Static_assert(offsetof(struct context, stack_top) == 8, "entry_pv.S");
+/* entry_pv.S and entry_pvh.S find the stack by current->context.stack_top. */
+_Static_assert(offsetof(struct context, stack_top) == 8, "entry code");
 
 void context_switch_stack(void **from_stack_pointer, void *to_stack_pointer);
 extern char context_begin[];
@@ -56,14 +52,14 @@ static void fs_base_load(struct cpu_machine *machine, uint64_t base)
     if (processor_has_fsgsbase())
         __asm__ volatile("wrfsbase %0" : : "r"(base));
     else if (machine->fs_base != base)
-        hypercall_2(__HYPERVISOR_set_segment_base, SEGBASE_FS, base);
+        segment_base_set_fs(base);
     machine->fs_base = base;
 }
 
 static void gs_base_load(struct cpu_machine *machine, uint64_t base)
 {
     if (machine->user_gs_base != base)
-        hypercall_2(__HYPERVISOR_set_segment_base, SEGBASE_GS_USER, base);
+        segment_base_set_user_gs(base);
     machine->user_gs_base = base;
 }
 

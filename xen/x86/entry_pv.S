@@ -14,6 +14,8 @@
 
 /* Offsets in struct cpu (%gs) and struct context, which cpu_machine.h and context.c assert. */
 #define CPU_CURRENT 16
+#define CPU_VCPU_INFO 568
+#define VCPU_INFO_CR2 16
 #define CONTEXT_STACK_TOP 8
 
 /* enum trap_vector in trap.h. */
@@ -109,6 +111,8 @@ entry_without_error:
     mov (%rsp), %rcx
     movq $-1, (%rsp)
     push_registers
+    mov %gs:CPU_VCPU_INFO, %rsi
+    mov VCPU_INFO_CR2(%rsi), %rsi
     mov %rsp, %rdi
     call entry_trap
     .size entry_with_error, . - entry_with_error
@@ -191,9 +195,9 @@ entry_trap_\vector:
 /* ---- First way to user mode --------------------------------------------------------------------------------------- */
 
 /* entry_leave_to(frame): rsp = frame, and out. Events masked. */
-    .globl entry_leave_to
-    .type entry_leave_to, @function
-entry_leave_to:
+    .globl entry_leave_to_pv
+    .type entry_leave_to_pv, @function
+entry_leave_to_pv:
     mov %rdi, %rsp
     jmp entry_return
-    .size entry_leave_to, . - entry_leave_to
+    .size entry_leave_to_pv, . - entry_leave_to_pv

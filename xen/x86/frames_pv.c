@@ -10,6 +10,7 @@
 #include <xen/xen.h>
 
 #include "xen/x86/exception_table.h"
+#include "xen/x86/frames_mode.h"
 #include "xen/x86/frames_pv.h"
 
 #define MACHINE_TO_PFN 0xffff800000000000ull
@@ -31,12 +32,12 @@ void frames_direct_map_stands(const uint64_t *list, uint64_t count)
     direct_map_stands = true;
 }
 
-gfn_t frames_gfn(pfn_t pfn)
+gfn_t frames_gfn_pv(pfn_t pfn)
 {
     return (gfn_t){ likely(pfn.number < pfn_count) ? pfn_to_mfn[pfn.number] : ~0ull };
 }
 
-bool frames_pfn_of_gfn(gfn_t gfn, pfn_t *pfn)
+bool frames_pfn_of_gfn_pv(gfn_t gfn, pfn_t *pfn)
 {
     uint64_t number = ~0ull;
 
@@ -52,11 +53,11 @@ bool frames_pfn_of_gfn(gfn_t gfn, pfn_t *pfn)
     return true;
 }
 
-void *frames_early_address(gfn_t gfn)
+void *frames_early_address_pv(gfn_t gfn)
 {
     pfn_t pfn;
 
-    if (!frames_pfn_of_gfn(gfn, &pfn))
+    if (!frames_pfn_of_gfn_pv(gfn, &pfn))
         return NULL;
     if (direct_map_stands)
         return frames_address(pfn);

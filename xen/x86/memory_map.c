@@ -6,11 +6,11 @@
 
 #include "kernel/base/panic.h"
 
-#define MEMORY_MAP_LIMIT 32
+#define MEMORY_MAP_LIMIT 48
 
 static struct memory_range reserved[MEMORY_MAP_LIMIT];
 static size_t reserved_count;
-static uint64_t end;
+static uint64_t end, hole_pages;
 
 void memory_map_set_end(uint64_t page_count)
 {
@@ -28,12 +28,28 @@ void memory_map_reserve(uint64_t first, uint64_t count)
 
     if (count == 0)
         return;
+    for (size_t i = 0; i < reserved_count; i++)
+        if (reserved[i].first + reserved[i].count == first) {
+            reserved[i].count += count;
+            return;
+        }
     if (reserved_count == MEMORY_MAP_LIMIT)
         panic("memory map: too many reserved ranges");
     for (; place > 0 && reserved[place - 1].first > first; place--)
         reserved[place] = reserved[place - 1];
     reserved[place] = (struct memory_range){ .first = first, .count = count };
     reserved_count++;
+}
+
+void memory_map_add_hole(uint64_t first, uint64_t count)
+{
+    memory_map_reserve(first, count);
+    hole_pages += count;
+}
+
+uint64_t memory_map_pages(void)
+{
+    return end - hole_pages;
 }
 
 bool memory_map_next_free(uint64_t from, struct memory_range *range)

@@ -14,6 +14,9 @@ struct memory_range {
 
 void memory_map_set_end(uint64_t page_count);
 uint64_t memory_map_end(void);
+/* Pages that are no memory; and how many are. */
+void memory_map_add_hole(uint64_t first, uint64_t count);
+uint64_t memory_map_pages(void);
 void memory_map_reserve(uint64_t first, uint64_t count);
 /* The first free range at or after `from`; false when there is none. */
 bool memory_map_next_free(uint64_t from, struct memory_range *range);

@@ -12,6 +12,8 @@ struct cpuid_result {
 
 /* The guest's policy: under PV the plain instruction shows the host's processor, so Xen's prefixed form is used. */
 struct cpuid_result processor_cpuid(uint32_t leaf, uint32_t subleaf);
+struct cpuid_result processor_cpuid_pv(uint32_t leaf, uint32_t subleaf);
+struct cpuid_result processor_cpuid_pvh(uint32_t leaf, uint32_t subleaf);
 
 /* Turns on FSGSBASE and the extended state where allowed; on every CPU alike. */
 void processor_start_cpu(void);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where all entries meet: the C side of entry_pv.S.
+ * Where all entries meet: the C side of entry_pv.S and entry_pvh.S.
  */
 #pragma once
 
 #include "kernel/base/compiler.h"
 #include "xen/x86/trap_frame.h"
 
-/* The processor's own, 0..31, and two of ours. entry_pv.S knows the numbers. */
+/* The processor's own, 0..31, and two of ours. The entry code knows the numbers. */
 enum trap_vector {
     TRAP_DIVIDE = 0,
     TRAP_DEBUG = 1,
@@ -16,6 +16,7 @@ enum trap_vector {
     TRAP_BOUND = 5,
     TRAP_INVALID_OPCODE = 6,
     TRAP_NO_DEVICE = 7,
+    TRAP_DOUBLE_FAULT = 8, /* PVH: also what an overflow of the kernel's stack comes as */
     TRAP_INVALID_TSS = 10,
     TRAP_NO_SEGMENT = 11,
     TRAP_STACK = 12,
@@ -32,10 +33,13 @@ enum trap_vector {
 
 /* Registers this CPU's entries with Xen. Events masked. */
 void trap_start_pv(void);
+/* The same with the processor, and with Xen for all CPUs; then for each other CPU. */
+void trap_start_pvh(void);
+void trap_start_cpu_pvh(void);
 
-/* Called by the entry code, events masked, on the thread's kernel stack (or the interrupted kernel's). */
+/* Called by the entry code, events masked, on the thread's kernel stack (or the interrupted kernel's). The address is what page faults are about. */
 void entry_system_call(struct trap_frame *frame);
-void entry_trap(struct trap_frame *frame);
+void entry_trap(struct trap_frame *frame, uint64_t fault_address);
 /* Runs what is due before user mode, then masks events for good. */
 void entry_prepare_user(struct trap_frame *frame);
 /* Reloads the frame. Events masked. */

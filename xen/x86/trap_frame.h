@@ -21,7 +21,7 @@ _Static_assert(sizeof(struct trap_frame) == 22 * 8, "entry code counts on it");
 /* True where the frame is the program's, false where the kernel was interrupted. */
 bool trap_frame_is_user(const struct trap_frame *frame);
 
-/* cs and ss that a program's fresh frame must carry in this boot mode (PV: 0xe033/0xe02b). */
+/* cs and ss tell a program's frame; under PVH they are only that mark, its way out loads ring 0's. */
 void trap_frame_init_user(struct trap_frame *frame, uint64_t rip, uint64_t rsp);
 
 /* rflags bits a program may set for itself (sigreturn, ptrace): CF PF AF ZF SF TF DF OF NT? RF AC ID. */

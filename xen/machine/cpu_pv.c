@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The event mask under PV: the byte evtchn_upcall_mask in vcpu_info. Xen looks at it only when it returns to the guest, so
+ * after clearing it one must look for events that came meanwhile and enter Xen once to have them delivered (any
+ * hypercall does). The byte is written by its own CPU only; compiler barriers are enough.
+ */
+#include <stdint.h>
+
+#include <xen/sched.h>
+
+#include "kernel/base/panic.h"
+#include "xen/machine/cpu_machine.h"
+#include "xen/machine/cpu_mode.h"
+#include "xen/machine/hypercall.h"
+
+void cpu_events_mask_pv(void)
+{
+    struct cpu_machine *machine = cpu_machine_current();
+
+    write_once(machine->vcpu_info->evtchn_upcall_mask, 1);
+    compiler_barrier();
+    machine->cpu.event_mask_depth++;
+}
+
+void cpu_events_unmask_pv(void)
+{
+    struct cpu_machine *machine = cpu_machine_current();
+    struct vcpu_info *vcpu_info = machine->vcpu_info;
+
+    assert(machine->cpu.event_mask_depth > 0);
+    if (--machine->cpu.event_mask_depth > 0)
+        return;
+    compiler_barrier();
+    write_once(vcpu_info->evtchn_upcall_mask, 0);
+    compiler_barrier(); /* an event after this look finds the mask clear and is delivered by Xen itself */
+    if (unlikely(read_once(vcpu_info->evtchn_upcall_pending)))
+        hypercall_2(__HYPERVISOR_xen_version, 0, 0);
+}
+
+void cpu_wait_for_event_pv(void)
+{
+    struct cpu_machine *machine = cpu_machine_current();
+
+    assert(machine->cpu.event_mask_depth == 1);
+    /* Unmasks and sleeps in one step, so no event is lost; what woke us has been delivered when it returns. */
+    hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_block, 0);
+    write_once(machine->vcpu_info->evtchn_upcall_mask, 1);
+    compiler_barrier();
+}

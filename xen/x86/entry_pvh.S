@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * PVH's ways into the kernel and out of it. The program runs in ring 0 as we do, so the processor changes no stack by itself:
+ *
+ *  - traps and events come through interrupt gates, whose interrupt stack is the CPU's entry stack, always: nothing is ever
+ *    pushed on the program's stack, and its red zone stays whole. The frame moves at once, to the thread's kernel stack, or,
+ *    when the kernel was interrupted, below its own stack pointer;
+ *  - syscall comes with the program's stack and with interrupts off, and touches memory by GS only until it is on the thread's.
+ *
+ * Interrupted was the kernel where both rip and rsp are in the upper half; anything else is the program, also one that
+ * jumped to a wild address. From it swapgs brings the kernel's GS base. Its frame carries PV's user selectors, as a mark:
+ * trap_frame_is_user() goes by them; all code runs on SELECTOR_CODE. From there on it is the same C as PV's.
+ *
+ * A fault while a frame is being moved means that the kernel's stack has overflowed: entry_overflow reports it.
+ */
+
+/* Offsets in struct cpu_machine (%gs) and struct context, which cpu_machine.h and context.c assert. */
+#define CPU_CURRENT 16
+#define CPU_USER_STACK_POINTER 576
+#define CONTEXT_STACK_TOP 8
+
+#define SELECTOR_CODE 0x08
+#define SELECTOR_STACK 0x10
+#define MARK_USER_CODE 0xe033
+#define MARK_USER_STACK 0xe02b
+
+#define RFLAGS_TRAP 0x100
+#define RFLAGS_INTERRUPT 0x200
+
+/* enum trap_vector in trap.h, and the gate of events, which trap_table_pvh.c knows. */
+#define VECTOR_NMI 2
+#define VECTOR_DOUBLE_FAULT 8
+#define VECTOR_MACHINE_CHECK 18
+#define VECTOR_EVENT 256
+#define VECTOR_SYSTEM_CALL 257
+#define GATE_EVENT 32
+
+/* In a struct trap_frame. */
+#define FRAME_R11 48
+#define FRAME_RCX 88
+#define FRAME_RIP 136
+#define FRAME_CS 144
+#define FRAME_RFLAGS 152
+
+.macro push_registers
+    push %rdi
+    push %rsi
+    push %rdx
+    push %rcx
+    push %rax
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+.endm
+
+.macro pop_registers
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rax
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+.endm
+
+    .text
+
+/* ---- System calls: rcx = rip, r11 = rflags ------------------------------------------------------------------------- */
+
+    .globl entry_system_call_pvh
+    .type entry_system_call_pvh, @function
+entry_system_call_pvh:
+    swapgs
+    mov %rsp, %gs:CPU_USER_STACK_POINTER
+    mov %gs:CPU_CURRENT, %rsp
+    mov CONTEXT_STACK_TOP(%rsp), %rsp
+    pushq $MARK_USER_STACK
+    pushq %gs:CPU_USER_STACK_POINTER
+    push %r11
+    pushq $MARK_USER_CODE
+    push %rcx
+    pushq $VECTOR_SYSTEM_CALL
+    push %rax
+    push_registers
+    xor %ebp, %ebp
+    mov %rsp, %rdi
+    call entry_system_call
+    .size entry_system_call_pvh, . - entry_system_call_pvh
+
+/* rsp = a struct trap_frame of the program's, events masked. */
+    .type return_to_user, @function
+return_to_user:
+    /* As syscall left them, and no single step: the quick way. The flags are loaded without the interrupt flag, which sti
+     * sets for the instruction after the jump. */
+    mov FRAME_RIP(%rsp), %rcx
+    mov FRAME_RFLAGS(%rsp), %r11
+    cmp %rcx, FRAME_RCX(%rsp)
+    jne 1f
+    cmp %r11, FRAME_R11(%rsp)
+    jne 1f
+    test $RFLAGS_TRAP, %r11d
+    jnz 1f
+    andl $~RFLAGS_INTERRUPT, FRAME_RFLAGS(%rsp)
+    pop_registers
+    swapgs
+    add $32, %rsp
+    popf
+    mov (%rsp), %rsp
+    sti
+    jmp *%rcx
+1:  pop_registers
+    swapgs
+    add $16, %rsp
+    movq $SELECTOR_CODE, 8(%rsp)
+    movq $SELECTOR_STACK, 32(%rsp)
+    iretq
+    .size return_to_user, . - return_to_user
+
+/* entry_leave_to(frame). */
+    .globl entry_leave_to_pvh
+    .type entry_leave_to_pvh, @function
+entry_leave_to_pvh:
+    mov %rdi, %rsp
+    jmp return_to_user
+    .size entry_leave_to_pvh, . - entry_leave_to_pvh
+
+/* ---- Traps and events ----------------------------------------------------------------------------------------------- */
+
+/* On the entry stack: vector, error code, rip, cs, rflags, rsp, ss. */
+    .type entry_interrupt, @function
+entry_interrupt:
+    push %rdi
+    push %rsi
+    cld
+    mov 32(%rsp), %rdi
+    and 56(%rsp), %rdi
+    js 1f
+    swapgs
+    movq $MARK_USER_CODE, 40(%rsp)
+    movq $MARK_USER_STACK, 64(%rsp)
+    mov %gs:CPU_CURRENT, %rdi
+    mov CONTEXT_STACK_TOP(%rdi), %rdi
+    jmp 2f
+1:  mov 32(%rsp), %rdi
+    sub $entry_move, %rdi
+    cmp $(entry_move_end - entry_move), %rdi
+    jb entry_overflow
+    mov 56(%rsp), %rdi
+    and $-16, %rdi
+2:  mov %rsp, %rsi
+entry_move:
+    mov %rdi, %rsp
+    pushq 64(%rsi)
+    pushq 56(%rsi)
+    pushq 48(%rsi)
+    pushq 40(%rsi)
+    pushq 32(%rsi)
+    mov 24(%rsi), %rdi
+    shl $32, %rdi
+    or 16(%rsi), %rdi
+    push %rdi
+    pushq $-1
+    mov 8(%rsi), %rdi
+    mov (%rsi), %rsi
+    push_registers
+entry_move_end:
+    testb $3, FRAME_CS(%rsp)
+    jz 3f
+    xor %ebp, %ebp /* ends the chain of frame pointers for back traces */
+3:  mov %cr2, %rsi
+    mov %rsp, %rdi
+    call entry_trap
+    testb $3, FRAME_CS(%rsp)
+    jnz return_to_user
+    pop_registers
+    add $16, %rsp
+    iretq
+    .size entry_interrupt, . - entry_interrupt
+
+    .type entry_overflow, @function
+entry_overflow:
+    mov %rsp, %rsi
+    lea emergency_stack_top(%rip), %rsp
+    pushq 64(%rsi)
+    pushq 56(%rsi)
+    pushq 48(%rsi)
+    pushq 40(%rsi)
+    pushq 32(%rsi)
+    pushq $VECTOR_DOUBLE_FAULT
+    pushq $-1
+    jmp entry_last
+    .size entry_overflow, . - entry_overflow
+
+/* Double faults and machine checks, on the emergency stack: the last thing that happens. */
+    .type entry_fatal, @function
+entry_fatal:
+    cld
+    push %rdi
+    /* The vector goes over the error code, which says nothing here. */
+    mov 8(%rsp), %rdi
+    mov %rdi, 16(%rsp)
+    movq $-1, 8(%rsp)
+    mov 24(%rsp), %rdi
+    and 48(%rsp), %rdi
+    pop %rdi
+    js entry_last
+    swapgs
+entry_last:
+    push_registers
+    mov %cr2, %rsi
+    mov %rsp, %rdi
+    call entry_trap
+    ud2
+    .size entry_fatal, . - entry_fatal
+
+/* ---- The gates: 16 bytes each, so that trap_table_pvh.c knows where they are ---------------------------------------- */
+
+.macro gate vector
+    .balign 16
+    .if \vector == VECTOR_NMI
+    iretq       /* nobody sends us any */
+    .else
+    .ifeq (\vector - 8) * (\vector - 10) * (\vector - 11) * (\vector - 12) * (\vector - 13) * (\vector - 14) * (\vector - 17) * (\vector - 21) * (\vector - 29) * (\vector - 30)
+    .else
+    pushq $0
+    .endif
+    .if \vector == GATE_EVENT
+    pushq $VECTOR_EVENT
+    .else
+    pushq $\vector
+    .endif
+    .if (\vector == VECTOR_DOUBLE_FAULT) || (\vector == VECTOR_MACHINE_CHECK)
+    jmp entry_fatal
+    .else
+    jmp entry_interrupt
+    .endif
+    .endif
+.endm
+
+    .balign 16
+    .globl entry_gates_pvh
+    .type entry_gates_pvh, @function
+entry_gates_pvh:
+    .set number, 0
+    .rept GATE_EVENT + 1
+    gate number
+    .set number, number + 1
+    .endr
+    .size entry_gates_pvh, . - entry_gates_pvh
