@@ -337,6 +337,7 @@ static void deferred_work_test(void)
 {
     deferred_work_init(&slow_work, slow_run);
     deferred_work_init(&quick_work, quick_run);
+    pause_for(2 * MS); /* the first sleep takes an emulator longer than the slow work */
     deferred_work_schedule(&slow_work);
     pause_for(2 * MS);
     deferred_work_schedule(&slow_work);

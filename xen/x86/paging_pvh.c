@@ -24,6 +24,7 @@
 #include "xen/x86/paging_internal.h"
 
 #define FLUSH_SINGLE_LIMIT 16u
+#define FREED_LIMIT 16u /* L1s unlinked under one flush */
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------- */
 
@@ -40,15 +41,25 @@ static bool table_next(pfn_t table, unsigned int index, pfn_t *next)
     return entry & PAGE_TABLE_PRESENT;
 }
 
-/* The L1 entry for an address; NULL where there is no L1. */
-static uint64_t *entry_find(struct paging_root *root, uint64_t address)
+/* The entry for an address in the table of `level`; NULL where there is no such table. */
+static uint64_t *entry_find_at(const struct paging_root *root, uint64_t address, unsigned int level)
 {
     pfn_t table = root->table;
 
-    for (unsigned int level = 4; level > 1; level--)
-        if (!table_next(table, page_table_index(address, level), &table))
+    for (unsigned int above = 4; above > level; above--)
+        if (!table_next(table, page_table_index(address, above), &table))
             return NULL;
-    return &table_at(table)[page_table_index(address, 1)];
+    return &table_at(table)[page_table_index(address, level)];
+}
+
+static uint64_t *entry_find(const struct paging_root *root, uint64_t address)
+{
+    return entry_find_at(root, address, 1);
+}
+
+static size_t run_in_l1(uint64_t address, size_t count)
+{
+    return minimum(count, (size_t)(PAGE_TABLE_ENTRIES - page_table_index(address, 1)));
 }
 
 /* The same, making what is missing; NULL: out of memory. Root's lock held. */
@@ -131,21 +142,51 @@ static int map_pvh(struct paging_root *root, uint64_t address, const struct pagi
     return error;
 }
 
-static void unmap_pvh(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count)
+/* Empties one L1's run. An L1 that is emptied as a whole is unlinked, and its number returned in *freed. Root's lock held. */
+static bool l1_unmap(struct paging_root *root, struct flush *flush, uint64_t address, struct paging_entry *old, size_t count,
+                     pfn_t *freed)
 {
-    struct flush flush = { .count = 0 };
+    uint64_t *upper = entry_find_at(root, address, 2);
+    bool there = upper && (read_once(*upper) & PAGE_TABLE_PRESENT);
+    uint64_t *place = there ? entry_find(root, address) : NULL;
 
-    spinlock_lock(&root->lock);
-    for (size_t i = 0; i < count; i++, address += PAGE_SIZE) {
-        uint64_t *place = entry_find(root, address);
-        uint64_t value = place ? __atomic_exchange_n(place, 0, __ATOMIC_SEQ_CST) : 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value = there ? __atomic_exchange_n(&place[i], 0, __ATOMIC_SEQ_CST) : 0;
         if (old)
             old[i] = page_entry_decode(value);
         if (value & PAGE_TABLE_PRESENT)
-            flush_add(&flush, address);
+            flush_add(flush, address + i * PAGE_SIZE);
     }
-    flush_commit(&flush, root->cpu_mask);
-    spinlock_unlock(&root->lock);
+    if (!there || count != PAGE_TABLE_ENTRIES)
+        return false;
+    freed->number = page_table_frame(*upper);
+    write_once(*upper, 0);
+    flush_add(flush, address); /* the processor may remember the way to the table without any page of it */
+    root->table_pages--;
+    return true;
+}
+
+static void unmap_pvh(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count)
+{
+    pfn_t freed[FREED_LIMIT];
+
+    while (count != 0) {
+        struct flush flush = { .count = 0 };
+        size_t freed_count = 0;
+        spinlock_lock(&root->lock);
+        /* A few L1s at a time, so that events are not held off for long. */
+        for (unsigned int i = 0; i < FREED_LIMIT && count != 0; i++) {
+            size_t run = run_in_l1(address, count);
+            freed_count += l1_unmap(root, &flush, address, old, run, &freed[freed_count]);
+            address += run * PAGE_SIZE;
+            old = old ? old + run : NULL;
+            count -= run;
+        }
+        flush_commit(&flush, root->cpu_mask);
+        while (freed_count != 0)
+            paging_tables->free(freed[--freed_count]);
+        spinlock_unlock(&root->lock);
+    }
 }
 
 static void protect_pvh(struct paging_root *root, uint64_t address, size_t count, uint32_t protection)
