@@ -10,7 +10,8 @@
  * run_queue_switch_finish(). So whoever gets the lock sees threads either on their CPU or wholly off it: a waker on
  * another CPU cannot run a thread whose registers are still being saved.
  *
- * The slice timer runs only while somebody waits: an idle or single-threaded CPU takes no ticks.
+ * The slice timer runs only while somebody waits: an idle or single-threaded CPU takes no ticks. A CPU without threads takes
+ * one that waits elsewhere; one with more that wait than another gives it one now and then.
  */
 #include "kernel/sched/run_queue.h"
 
@@ -23,6 +24,7 @@
 #include "xen/machine/clock.h"
 
 #define SLICE_NS 4000000ull
+#define BALANCE_NS 50000000ull
 #define WAKE_BONUS_NS 3000000ull
 #define WAKE_GRANULARITY_NS 500000ull /* who is ahead by less does not displace the running thread */
 #define WEIGHT_NORMAL 1024ull
@@ -141,31 +143,7 @@ static void run_queue_start_slice(struct run_queue *queue, uint64_t now_ns)
     timer_start(&queue->slice, now_ns + SLICE_NS);
 }
 
-/* Event context. */
-static void run_queue_slice_expired(struct timer *timer)
-{
-    struct run_queue *queue = container_of(timer, struct run_queue, slice);
-    int helper = -1;
-
-    spinlock_lock(&queue->lock);
-    queue->slice_pending = false;
-    if (queue->waiting > 0 && queue->current != queue->idle) {
-        uint64_t end_ns = queue->current->started_ns + SLICE_NS;
-        if (clock_monotonic_ns() >= end_ns) {
-            cpu_current()->reschedule = true;
-            /* An idle CPU may have looked just before the waiting thread came: let it look again. */
-            uint64_t idle = atomic_load(&idle_cpus);
-            if (idle)
-                helper = (int)bits_lowest(idle);
-        } else {
-            queue->slice_pending = true;
-            timer_start(&queue->slice, end_ns);
-        }
-    }
-    spinlock_unlock(&queue->lock);
-    if (helper >= 0)
-        cpu_kick((unsigned int)helper);
-}
+static void run_queue_slice_expired(struct timer *timer);
 
 int run_queue_create(unsigned int cpu, struct thread *idle)
 {
@@ -446,10 +424,80 @@ static void run_queue_lock_two(struct run_queue *one, struct run_queue *other)
     spinlock_lock(one->cpu < other->cpu ? &other->lock : &one->lock);
 }
 
+/* The first thread that waits in `from` and may run at `to` goes there; NULL: none. Both are locked. */
+static struct thread *run_queue_pull(struct run_queue *from, struct run_queue *to)
+{
+    for (struct tree_node *node = tree_first(&from->tree); node; node = tree_next(node)) {
+        struct thread *thread = tree_entry(node, struct thread, run_node);
+        if (!run_queue_allows(to, thread))
+            continue;
+        run_queue_remove(from, thread);
+        run_queue_rebase(thread, from->minimum_ns, to->minimum_ns);
+        run_queue_insert(to, thread);
+        return thread;
+    }
+    return NULL;
+}
+
+/*
+ * Where others have fewer that wait, one of ours goes to them. With one thread more than CPUs it is another one after
+ * each while that has a CPU for itself, and in the long run all get the same.
+ */
+static void run_queue_balance(struct run_queue *queue)
+{
+    struct run_queue *shortest = queue;
+
+    for (uint64_t rest = run_queue_cpus(); rest; rest &= rest - 1) {
+        struct run_queue *other = run_queue_of(bits_lowest(rest));
+        if (other->waiting < shortest->waiting)
+            shortest = other;
+    }
+    if (shortest == queue)
+        return;
+    run_queue_lock_two(queue, shortest);
+    struct thread *thread = run_queue_pull(queue, shortest);
+    spinlock_unlock(&queue->lock);
+    if (thread)
+        run_queue_announce(shortest, thread);
+    else
+        spinlock_unlock(&shortest->lock);
+}
+
+/* Event context, on the queue's CPU; elsewhere if that went down meanwhile and came back. */
+static void run_queue_slice_expired(struct timer *timer)
+{
+    struct run_queue *queue = container_of(timer, struct run_queue, slice);
+    uint64_t now_ns = clock_monotonic_ns(), helpers = 0;
+    bool balance = false;
+
+    spinlock_lock(&queue->lock);
+    queue->slice_pending = false;
+    if (queue->waiting > 0 && queue->current != queue->idle) {
+        uint64_t end_ns = queue->current->started_ns + SLICE_NS;
+        if (now_ns >= end_ns || queue != cpu_current()->scheduler) {
+            write_once(cpu_by_number(queue->cpu)->reschedule, true);
+            helpers = cpu_bit(queue->cpu);
+            /* An idle CPU may have looked just before the waiting thread came: let it look again. */
+            uint64_t idle = atomic_load(&idle_cpus);
+            helpers |= idle & -idle;
+            balance = now_ns >= queue->balance_ns;
+            if (balance)
+                queue->balance_ns = now_ns + BALANCE_NS;
+        } else {
+            queue->slice_pending = true;
+            timer_start(&queue->slice, end_ns);
+        }
+    }
+    spinlock_unlock(&queue->lock);
+    for (; helpers; helpers &= helpers - 1)
+        cpu_kick(bits_lowest(helpers));
+    if (balance)
+        run_queue_balance(queue);
+}
+
 bool run_queue_steal(struct run_queue *queue)
 {
     struct run_queue *busiest = NULL;
-    bool stolen = false;
 
     for (uint64_t rest = run_queue_cpus() & ~cpu_bit(queue->cpu); rest; rest &= rest - 1) {
         struct run_queue *other = run_queue_of(bits_lowest(rest));
@@ -460,16 +508,7 @@ bool run_queue_steal(struct run_queue *queue)
         return false;
 
     run_queue_lock_two(queue, busiest);
-    for (struct tree_node *node = tree_first(&busiest->tree); node; node = tree_next(node)) {
-        struct thread *thread = tree_entry(node, struct thread, run_node);
-        if (!run_queue_allows(queue, thread))
-            continue;
-        run_queue_remove(busiest, thread);
-        run_queue_rebase(thread, busiest->minimum_ns, queue->minimum_ns);
-        run_queue_insert(queue, thread);
-        stolen = true;
-        break;
-    }
+    bool stolen = run_queue_pull(busiest, queue) != NULL;
     spinlock_unlock(&busiest->lock);
     spinlock_unlock(&queue->lock);
     return stolen;

@@ -27,6 +27,7 @@ struct run_queue {
     struct thread *previous;     /* c whom the running switch leaves */
     struct timer slice;
     bool slice_pending;          /* q */
+    uint64_t balance_ns;         /* q not before this it looks whether others have less to do */
     bool closing;                /* q its CPU is to go: it runs nobody but idle */
 };
 

@@ -377,6 +377,38 @@ static void translations_test(void)
     tap_case(root.cpu_mask == 0, "the root is left by all");
 }
 
+/* ---- Shares ---- */
+
+static void sharer(void *argument)
+{
+    while (clock_monotonic_ns() < end_ns)
+        thread_yield_if_due();
+    *(uint64_t *)argument = thread_run_time_ns(thread_current());
+    leave();
+}
+
+/* A busy host takes CPUs away as it likes: then once more. */
+static void shares_test(void)
+{
+    uint64_t shares[CPU_LIMIT + 1], least = 0, most = 0;
+    unsigned int count = cpu_online_count() + 1;
+    bool good = true;
+
+    for (int again = 0; again < 4 && good && (again == 0 || most >= 2 * least); again++) {
+        end_ns = clock_monotonic_ns() + 1200 * MS;
+        for (unsigned int i = 0; i < count; i++)
+            start_on(~0ull, sharer, &shares[i]);
+        good = all_ended();
+        least = most = shares[0];
+        for (unsigned int i = 1; i < count; i++) {
+            least = minimum(least, shares[i]);
+            most = maximum(most, shares[i]);
+        }
+    }
+    tap_case(good && most < 2 * least, "%u threads on %u CPUs: the least had %llu ms, the most %llu ms", count, count - 1,
+             (unsigned long long)least / MS, (unsigned long long)most / MS);
+}
+
 /* ---- Coming and going ---- */
 
 static atomic_ulong hog_turns;
@@ -421,6 +453,7 @@ void first_program_run(void)
     locks_test();
     waking_test();
     timers_test();
+    shares_test();
     translations_test();
     hotplug_test();
     tap_check_leaks();

@@ -163,8 +163,8 @@ static void sequences(void)
     if (child == 0) {
         struct rseq *area = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
         *(volatile uint64_t *)(uintptr_t)&area->rseq_cs = 8; /* nothing there */
-        sched_yield();
-        usleep(1000);
+        for (int i = 0; i < 20; i++) /* it is looked at when we were away */
+            usleep(5000);
         _exit(0);
     }
     int status;
