@@ -4,7 +4,7 @@
  * 4 GiB by pages of 2 MiB, at their own addresses (for this code), in the direct map and, the first GiB, at the image; goes
  * over to long mode and to the image's addresses; takes the boot stack and the per-CPU block.
  *
- * The tables lie behind image_end, so that a PV guest does not keep them; direct_map_pvh.c makes the final tables of them.
+ * The tables are xen/x86/start_tables.S's; direct_map_pvh.c makes the final ones of them.
  * Source: Xen, docs/misc/pvh.pandoc.
  */
 
@@ -99,26 +99,3 @@ start_gdt:
 start_gdt_pointer:
     .word . - start_gdt - 1
     .long PHYSICAL(start_gdt)
-
-    .section .start_tables, "aw", @nobits
-    .balign TABLE_BYTES
-    .globl start_l4, start_l3, start_l3_image, start_l2, start_l2_image, start_l1_image, start_l1_direct
-start_l4:
-    .skip TABLE_BYTES
-start_l3:
-    .skip TABLE_BYTES
-start_l3_image:
-    .skip TABLE_BYTES
-start_l2_image:
-    .skip TABLE_BYTES
-start_l1_image:
-    .skip TABLE_BYTES
-start_l1_direct:
-    .skip TABLE_BYTES
-/* What runs when a kernel stack is no good any more: double faults, machine checks. */
-    .globl emergency_stack_top
-    .skip 2 * TABLE_BYTES
-emergency_stack_top:
-/* The last four, which direct_map_pvh.c may give away. */
-start_l2:
-    .skip 4 * TABLE_BYTES

@@ -129,6 +129,8 @@ void trap_report_and_panic(struct trap_frame *frame, uint64_t address)
         report_frame = frame;
     if (FRAME_VECTOR(frame) == TRAP_PAGE_FAULT)
         panic("page fault in the kernel at address 0x%llx, error 0x%llx", WORD(address), WORD(FRAME_ERROR(frame)));
+    if (FRAME_VECTOR(frame) == TRAP_DOUBLE_FAULT)
+        panic("double fault: the kernel's stack has overflowed, or is no stack");
     panic("trap %u in the kernel, error 0x%llx", FRAME_VECTOR(frame), WORD(FRAME_ERROR(frame)));
 }
 
