@@ -286,6 +286,8 @@ static const char *guest_follow(struct guest *guest, int signal_fd)
         if (polls[1].revents != 0) {
             int taken = console_take(&guest->console);
             console_gone = taken < 0;
+            if (taken > 0 && guest->times.output_ns == 0)
+                guest->times.output_ns = result_now_ns();
             guest->input_open |= taken > 0;
         }
         if (polls[2].revents != 0) {

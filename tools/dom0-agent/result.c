@@ -6,6 +6,8 @@
  *   exit-status, boot, memory, address       what the guest left under data/xenolith (docs/guest-contract.md)
  *   batch N=STATUS NANOSECONDS               one for each command line of a batch
  *   create_ns, run_ns, cpu_ns, memory_kib    as Xen and dom0 saw it
+ *   output_ns                                from its start to the first byte on its console
+ *   unpaused_ns                              when that start was, on dom0's CLOCK_MONOTONIC
  *
  * A guest's words are printable ASCII or replaced: they end up on terminals and in reports.
  */
@@ -72,6 +74,9 @@ int result_write(const char *path, const struct domain *domain, const char *end,
     batch_add(&out, domain);
     text_format(&out, "create_ns=%llu\n", (unsigned long long)(times->unpause_ns - times->create_ns));
     text_format(&out, "run_ns=%llu\n", (unsigned long long)(times->end_ns - times->unpause_ns));
+    text_format(&out, "unpaused_ns=%llu\n", (unsigned long long)times->unpause_ns);
+    if (times->output_ns != 0)
+        text_format(&out, "output_ns=%llu\n", (unsigned long long)(times->output_ns - times->unpause_ns));
     text_format(&out, "cpu_ns=%llu\nmemory_kib=%lu\n", (unsigned long long)info->cpu_time, info->nr_pages * 4);
     int error = file_write(path, out.bytes, out.length);
     text_free(&out);

@@ -10,6 +10,7 @@
 struct result_times {
     uint64_t create_ns;
     uint64_t unpause_ns;
+    uint64_t output_ns; /* the first byte of its console; 0 without one */
     uint64_t end_ns;
 };
 

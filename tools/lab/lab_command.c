@@ -38,7 +38,8 @@ static const char usage_text[] =
     "\n"
     "The lab's files are under ${XENOLITH_LAB_DIR:-${XDG_RUNTIME_DIR:-/tmp}/xenolith-lab-UID}: share/ is /share in dom0,\n"
     "serial.log is the console of Xen and dom0. The build tree that started the lab is /host in dom0.\n"
-    "XENOLITH_LAB_ACCELERATOR=kvm|tcg chooses the accelerator; without it KVM is used where it can run Xen.\n";
+    "XENOLITH_LAB_ACCELERATOR=kvm|tcg|icount chooses the accelerator; without it KVM is used where it can run Xen. icount is\n"
+    "emulation on one processor, with a clock that counts instructions.\n";
 
 static int token_make(const struct lab_state *state)
 {

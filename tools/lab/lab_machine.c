@@ -4,7 +4,8 @@
  *
  * KVM is used where it can run Xen. Having /dev/kvm does not say so (on some machines Xen hangs under it), so it is tried: no
  * agent, or a console that stays silent, and QEMU's own emulation takes over. The verdict is kept in the cache, keyed by the
- * kernel's and QEMU's versions. XENOLITH_LAB_ACCELERATOR=kvm|tcg overrides.
+ * kernel's and QEMU's versions. XENOLITH_LAB_ACCELERATOR=kvm|tcg|icount overrides: icount is emulation on one processor whose clock
+ * counts instructions, a nanosecond each, so that what is measured in guests is the same each time, whatever else this machine does.
  *
  * Why each odd flag is there:
  *   -cpu ...,-smap   QEMU 7.2's emulation makes iretq in ring 3 read its stack as the supervisor: with SMAP a PV dom0 dies at once
@@ -64,18 +65,25 @@ static long port_choose(void)
 static void qemu_arguments(struct text_list *a, const struct lab_state *state, const char *image, long memory_mib)
 {
     bool kvm = strcmp(state->accelerator, "kvm") == 0;
+    bool icount = strcmp(state->accelerator, "icount") == 0;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
     text_list_add(a, QEMU);
     text_list_add(a, "-accel");
-    text_list_add(a, kvm ? "kvm" : "tcg,thread=multi");
+    text_list_add(a, kvm ? "kvm" : icount ? "tcg,thread=single"
+                                          : "tcg,thread=multi");
+    if (icount) {
+        text_list_add(a, "-icount");
+        text_list_add(a, "shift=0,sleep=off");
+    }
     text_list_add(a, "-cpu");
     const char *processor = getenv("XENOLITH_LAB_CPU");
     text_list_add(a, processor != NULL ? processor : kvm ? "host"
                                                          : "EPYC,+svm,+npt,-smap,-monitor,-avx,-avx2,-f16c");
     text_list_add(a, "-smp");
-    text_list_format(a, "%ld", processors < 2 ? 2 : processors > 4 ? 4
-                                                                   : processors);
+    text_list_format(a, "%ld", icount ? 1 : processors < 2 ? 2
+            : processors > 4                               ? 4
+                                                           : processors);
     text_list_add(a, "-m");
     text_list_format(a, "%ld", memory_mib);
     text_list_add(a, "-nodefaults");
@@ -263,6 +271,7 @@ int lab_machine_start(struct lab_state *state, const char *image, long memory_mi
         return report_error(0, "%s is needed for the lab; install the package qemu-system-x86", QEMU);
     char *verdict = verdict_file();
     bool kvm = forced != NULL ? strcmp(forced, "kvm") == 0 : kvm_wanted(verdict);
+    const char *emulation = forced != NULL && strcmp(forced, "icount") == 0 ? forced : "tcg";
     int error = -EAGAIN;
     if (kvm) {
         error = machine_try(state, "kvm", image, memory_mib);
@@ -273,7 +282,7 @@ int lab_machine_start(struct lab_state *state, const char *image, long memory_mi
         }
     }
     if (error < 0 && !(kvm && forced != NULL))
-        error = machine_try(state, "tcg", image, memory_mib);
+        error = machine_try(state, emulation, image, memory_mib);
     if (error < 0) {
         machine_explain(state, error);
         lab_machine_stop(state);

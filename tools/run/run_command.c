@@ -60,7 +60,7 @@ static const char build_usage[] =
 
 static void statistics_print(const struct guest_outcome *outcome)
 {
-    static const char *const keys[] = {"boot", "memory", "create_ns", "run_ns", "cpu_ns", "memory_kib", "address"};
+    static const char *const keys[] = {"boot", "memory", "create_ns", "run_ns", "output_ns", "unpaused_ns", "cpu_ns", "memory_kib", "address"};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         const char *value = guest_fact(&outcome->facts, keys[i]);
