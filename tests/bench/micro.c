@@ -6,14 +6,13 @@
  * first, by doubling until --time (30 ms) has passed, and is the same in all rounds. Rounds go through all cases in turn, so
  * that what disturbs one case for a while does not disturb all samples of it. Unit ns: nanoseconds for one thing; MB/s: a rate.
  * A case that cannot run here says "name ! reason" once, and the others go on.
+ * Cases of switches, threads and processes are in micro_switch.c.
  * System calls are made by syscall(), where the C library could otherwise answer by itself.
  */
+#include "tests/bench/micro.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +20,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,9 +28,6 @@
 #define SMALL_PAGES 16ul
 #define LARGE_PAGES 4096ul
 #define BLOCK_BYTES 65536ul
-
-/* Does the thing count times. Returns 0, or a negative errno. */
-typedef int (*case_run)(uint64_t count);
 
 struct micro_case {
     const char *name;
@@ -43,10 +38,12 @@ struct micro_case {
     bool gone; /* it has failed */
 };
 
-static const char *program_path;
 static int zero_fd, null_fd, file_fd;
 static uint64_t file_bytes;
 static unsigned char block[BLOCK_BYTES];
+
+/* Of the case that runs. One that has things to prepare and to clear away starts and stops the watch itself. */
+static uint64_t watch_start_ns, watch_stop_ns;
 
 static uint64_t now_ns(void)
 {
@@ -54,6 +51,16 @@ static uint64_t now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void watch_start(void)
+{
+    watch_start_ns = now_ns();
+}
+
+void watch_stop(void)
+{
+    watch_stop_ns = now_ns();
 }
 
 /* ---- Calls ------------------------------------------------------------------------------------------------------- */
@@ -113,165 +120,6 @@ static int clock_call(uint64_t count)
     while (count-- > 0)
         if (syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now) < 0)
             return -errno;
-    return 0;
-}
-
-/* ---- Switches: two threads of execution on one CPU, each waits for the other -------------------------------------- */
-
-/* Keeps the caller, and whom it makes, on the first CPU that it may use; before gets what was. */
-static int cpu_pin(cpu_set_t *before)
-{
-    cpu_set_t one;
-    int cpu = 0;
-
-    if (sched_getaffinity(0, sizeof(*before), before) < 0)
-        return -errno;
-    while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, before))
-        cpu++;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    return sched_setaffinity(0, sizeof(one), &one) < 0 ? -errno : 0;
-}
-
-static void pipe_echo(int in_fd, int out_fd)
-{
-    char byte;
-
-    while (read(in_fd, &byte, 1) == 1 && write(out_fd, &byte, 1) == 1)
-        ;
-    _exit(0);
-}
-
-static int pipe_switch(uint64_t count)
-{
-    int there[2], back[2];
-    cpu_set_t before;
-    char byte = 'x';
-    int error = cpu_pin(&before);
-
-    if (error < 0)
-        return error;
-    if (pipe(there) < 0 || pipe(back) < 0)
-        return -errno;
-    pid_t pid = fork();
-    if (pid < 0)
-        return -errno;
-    if (pid == 0) {
-        close(there[1]);
-        close(back[0]);
-        pipe_echo(there[0], back[1]);
-    }
-    close(there[0]);
-    close(back[1]);
-    while (error == 0 && count-- > 0)
-        if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
-            error = -EPIPE;
-    close(there[1]);
-    close(back[0]);
-    waitpid(pid, NULL, 0);
-    sched_setaffinity(0, sizeof(before), &before);
-    return error;
-}
-
-static _Atomic uint32_t futex_turn;
-
-static void turn_await(uint32_t wanted)
-{
-    uint32_t seen;
-
-    while ((seen = atomic_load(&futex_turn)) != wanted)
-        syscall(SYS_futex, &futex_turn, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
-}
-
-static void turn_give(uint32_t next)
-{
-    atomic_store(&futex_turn, next);
-    syscall(SYS_futex, &futex_turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static void *futex_echo(void *argument)
-{
-    for (uint64_t left = *(uint64_t *)argument; left > 0; left--) {
-        turn_await(1);
-        turn_give(0);
-    }
-    return NULL;
-}
-
-static int futex_switch(uint64_t count)
-{
-    uint64_t rounds = count;
-    cpu_set_t before;
-    pthread_t thread;
-    int error = cpu_pin(&before);
-
-    if (error < 0)
-        return error;
-    error = -pthread_create(&thread, NULL, futex_echo, &rounds);
-    if (error == 0) {
-        while (count-- > 0) {
-            turn_give(1);
-            turn_await(0);
-        }
-        pthread_join(thread, NULL);
-    }
-    sched_setaffinity(0, sizeof(before), &before);
-    return error;
-}
-
-/* ---- Threads and processes --------------------------------------------------------------------------------------- */
-
-static void *thread_body(void *argument)
-{
-    return argument;
-}
-
-static int thread_create_join(uint64_t count)
-{
-    pthread_t thread;
-
-    while (count-- > 0) {
-        int error = pthread_create(&thread, NULL, thread_body, NULL);
-        if (error != 0 || (error = pthread_join(thread, NULL)) != 0)
-            return -error;
-    }
-    return 0;
-}
-
-static int child_wait(pid_t pid)
-{
-    int status;
-
-    if (pid < 0 || waitpid(pid, &status, 0) != pid)
-        return -errno;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
-}
-
-static int fork_exit(uint64_t count)
-{
-    for (int error; count-- > 0;) {
-        pid_t pid = fork();
-        if (pid == 0)
-            _exit(0);
-        if ((error = child_wait(pid)) < 0)
-            return error;
-    }
-    return 0;
-}
-
-static int fork_exec(uint64_t count)
-{
-    char *const arguments[] = {(char *)(uintptr_t)program_path, "--nothing", NULL};
-
-    for (int error; count-- > 0;) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            execv(program_path, arguments);
-            _exit(127);
-        }
-        if ((error = child_wait(pid)) < 0)
-            return error;
-    }
     return 0;
 }
 
@@ -351,15 +199,17 @@ static struct micro_case cases[] = {
 /* Runs a case count times, timed. Says why and gives it up where it fails. */
 static uint64_t case_time(struct micro_case *c, uint64_t count)
 {
-    uint64_t start_ns = now_ns();
+    watch_stop_ns = 0;
+    watch_start();
     int error = c->run(count);
-    uint64_t end_ns = now_ns();
+    if (watch_stop_ns == 0)
+        watch_stop();
 
     if (error < 0) {
         printf("%s ! %s\n", c->name, strerror(-error));
         c->gone = true;
     }
-    return end_ns > start_ns ? end_ns - start_ns : 1;
+    return watch_stop_ns > watch_start_ns ? watch_stop_ns - watch_start_ns : 1;
 }
 
 static void case_calibrate(struct micro_case *c, uint64_t target_ns)
@@ -402,7 +252,7 @@ int main(int count, char **arguments)
 
     if (count == 2 && strcmp(arguments[1], "--nothing") == 0)
         return 0;
-    program_path = arguments[0];
+    micro_program_path = arguments[0];
     for (int i = 1; i + 1 < count; i += 2) {
         if (strcmp(arguments[i], "--rounds") == 0)
             rounds = strtol(arguments[i + 1], NULL, 10);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Cases of micro.c: context switches, threads and processes.
+ *
+ * The switches are half a round trip between two that wait for each other, kept on one CPU, with everything made before the watch
+ * starts: to make and reap the other one costs more than hundreds of switches.
+ */
+#include "tests/bench/micro.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const char *micro_program_path;
+
+/* Keeps the caller, and whom it makes, on the first CPU that it may use; before gets what was. */
+static int cpu_pin(cpu_set_t *before)
+{
+    cpu_set_t one;
+    int cpu = 0;
+
+    if (sched_getaffinity(0, sizeof(*before), before) < 0)
+        return -errno;
+    while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, before))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    return sched_setaffinity(0, sizeof(one), &one) < 0 ? -errno : 0;
+}
+
+static void pipe_echo(int in_fd, int out_fd)
+{
+    char byte;
+
+    while (read(in_fd, &byte, 1) == 1 && write(out_fd, &byte, 1) == 1)
+        ;
+    _exit(0);
+}
+
+static bool byte_pass(int to_fd, int from_fd)
+{
+    char byte = 'x';
+
+    return write(to_fd, &byte, 1) == 1 && read(from_fd, &byte, 1) == 1;
+}
+
+int pipe_switch(uint64_t count)
+{
+    int there[2], back[2];
+    cpu_set_t before;
+    int error = cpu_pin(&before);
+
+    if (error < 0)
+        return error;
+    if (pipe(there) < 0 || pipe(back) < 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        close(there[1]);
+        close(back[0]);
+        pipe_echo(there[0], back[1]);
+    }
+    close(there[0]);
+    close(back[1]);
+    error = byte_pass(there[1], back[0]) ? 0 : -EPIPE;
+    watch_start();
+    while (error == 0 && count-- > 0)
+        error = byte_pass(there[1], back[0]) ? 0 : -EPIPE;
+    watch_stop();
+    close(there[1]);
+    close(back[0]);
+    waitpid(pid, NULL, 0);
+    sched_setaffinity(0, sizeof(before), &before);
+    return error;
+}
+
+static _Atomic uint32_t futex_turn;
+
+static void turn_await(uint32_t wanted)
+{
+    uint32_t seen;
+
+    while ((seen = atomic_load(&futex_turn)) != wanted)
+        syscall(SYS_futex, &futex_turn, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void turn_give(uint32_t next)
+{
+    atomic_store(&futex_turn, next);
+    syscall(SYS_futex, &futex_turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void *futex_echo(void *argument)
+{
+    for (uint64_t left = *(uint64_t *)argument; left > 0; left--) {
+        turn_await(1);
+        turn_give(0);
+    }
+    return NULL;
+}
+
+int futex_switch(uint64_t count)
+{
+    uint64_t rounds = count + 1;
+    cpu_set_t before;
+    pthread_t thread;
+    int error = cpu_pin(&before);
+
+    if (error < 0)
+        return error;
+    error = -pthread_create(&thread, NULL, futex_echo, &rounds);
+    if (error == 0) {
+        turn_give(1);
+        turn_await(0);
+        watch_start();
+        while (count-- > 0) {
+            turn_give(1);
+            turn_await(0);
+        }
+        watch_stop();
+        pthread_join(thread, NULL);
+    }
+    sched_setaffinity(0, sizeof(before), &before);
+    return error;
+}
+
+static void *thread_body(void *argument)
+{
+    return argument;
+}
+
+int thread_create_join(uint64_t count)
+{
+    pthread_t thread;
+
+    while (count-- > 0) {
+        int error = pthread_create(&thread, NULL, thread_body, NULL);
+        if (error != 0 || (error = pthread_join(thread, NULL)) != 0)
+            return -error;
+    }
+    return 0;
+}
+
+static int child_wait(pid_t pid)
+{
+    int status;
+
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return -errno;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
+}
+
+int fork_exit(uint64_t count)
+{
+    for (int error; count-- > 0;) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        if ((error = child_wait(pid)) < 0)
+            return error;
+    }
+    return 0;
+}
+
+int fork_exec(uint64_t count)
+{
+    char *const arguments[] = {(char *)(uintptr_t)micro_program_path, "--nothing", NULL};
+
+    for (int error; count-- > 0;) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            execv(micro_program_path, arguments);
+            _exit(127);
+        }
+        if ((error = child_wait(pid)) < 0)
+            return error;
+    }
+    return 0;
+}
