@@ -60,7 +60,8 @@ figure() {
 # guest_failed STATUS: all of the bench cannot be had, and why; ends the pass. Images and the lab are the harness's business, not the guest's.
 guest_failed() {
     cat "$WORK/err" "$WORK/out" >&2
-    ! grep -qE 'no such package|cannot resolve|cannot fetch|the lab is not running' "$WORK/err" ||
+    ! grep -qE '^xenolith: (apt-get |the lab is not running|cannot (unpack|make|write|copy|lay out|plug|put|reach) |a guest named|mke2fs|all of the lab|QEMU refused)' \
+        "$WORK/err" ||
         broken "the guest's image or the lab is not there: $(tail -n 1 "$WORK/err")"
     reason=$(grep '^xenolith: ' "$WORK/err" | grep -vE '^xenolith: (boot|memory|create_ns|run_ns|output_ns|unpaused_ns|cpu_ns|memory_kib|address): ' |
         tail -n 1 | sed 's/^xenolith: //; s/; its console is in.*//; s/^bench-[a-z]*: //')
