@@ -8,6 +8,7 @@
 # and ends with 0. Another status says that the bench itself is broken: an error of the whole run. It finds in the environment
 #   SYSTEM linux|xenolith   PASS 1..N   TYPE VCPUS MEMORY   XENOLITH the tool   BUILD SOURCE the trees
 #   WORK   a directory of the bench's own, the same in all passes and for both systems: equal contents make one and the same image
+#   ICOUNT yes where a nanosecond is an instruction: units are told so
 #   DOM0   a directory in dom0 (in memory), with first_answer and stream
 
 GUEST_LIMIT=${GUEST_LIMIT:-120} # seconds after which a guest is taken to hang
@@ -15,6 +16,10 @@ tab=$(printf '\t')
 
 # sample METRIC VALUE UNIT [DIVISOR]
 sample() {
+    case ${ICOUNT:-no},$3 in
+    yes,ns) set -- "$1" "$2" instructions "${4:-1}" ;;
+    yes,MB/s) set -- "$1" "$2" B/1000instr. "${4:-1}" ;;
+    esac
     if awk -v v="$2" 'BEGIN { exit !(v ~ /^[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$/) }'; then
         printf '%s\t%s\t%s\n' "$1" "$3" "$(awk -v v="$2" -v d="${4:-1}" 'BEGIN { printf "%.9g", v / d }')"
     else

@@ -7,14 +7,12 @@
 #      5-10 Linux: number of samples, median, least, largest, spread in percent of the median, reason (what did not run, and why)
 #      11-16 Xenolith: the same      17 ratio      18 verdict      19 Linux's samples      20 Xenolith's, with commas
 # The ratio is Xenolith's advantage: by which factor it is faster or smaller. It is above 1 where Xenolith is better, whatever the
-# unit. The verdict is better, worse, or "~" where the ranges of the samples overlap; "-" where a side is missing.
-# -v time=icount: nanoseconds are instructions then, and rates are per thousand of them.
+# unit. The verdict is better, worse, or "~" where the ranges of the samples overlap or the medians are within 1%; "-" where a
+# side is missing.
 BEGIN { FS = OFS = "\t" }
 
 {
     unit = $3
-    if (time == "icount" && unit == "ns") unit = "instructions"
-    if (time == "icount" && unit == "MB/s") unit = "B/1000 instructions"
     if ($5 ~ /^! /) {
         failures[$1, $2, $4]++
         if (!(($1, $2, $4) in reasons)) reasons[$1, $2, $4] = substr($5, 3)
@@ -65,10 +63,11 @@ function columns(bench, metric, side,   s, n, i, key, list, median) {
         (median > 0 ? sprintf("%.0f", (s[n] - s[1]) * 100 / median) : "-") OFS why(bench, metric, side, n)
 }
 
-function verdict(more,   x_wins) {
+function verdict(more,   larger) {
     if (least["linux"] <= largest["xenolith"] && least["xenolith"] <= largest["linux"]) return "~"
-    x_wins = more ? medians["xenolith"] > medians["linux"] : medians["xenolith"] < medians["linux"]
-    return x_wins ? "better" : "worse"
+    if (medians["xenolith"] * 0.99 <= medians["linux"] && medians["linux"] * 0.99 <= medians["xenolith"]) return "~"
+    larger = medians["xenolith"] > medians["linux"]
+    return larger == more ? "better" : "worse"
 }
 
 END {
@@ -77,7 +76,7 @@ END {
         bench = part[1]; metric = part[2]
         if (metric == "*" && bench in named) continue
         unit = (bench, metric) in units ? units[bench, metric] : "-"
-        more = index(unit, "/") > 0
+        more = index(unit, "/") > 0 ? 1 : 0
         linux = columns(bench, metric, "linux")
         xenolith = columns(bench, metric, "xenolith")
         ratio = "-"; word = "-"
