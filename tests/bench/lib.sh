@@ -12,6 +12,7 @@
 #   DOM0   a directory in dom0 (in memory), with first_answer and stream
 
 GUEST_LIMIT=${GUEST_LIMIT:-120} # seconds after which a guest is taken to hang
+LOAD_LIMIT=${LOAD_LIMIT:-60} # and a load that gets no answers
 tab=$(printf '\t')
 
 # sample METRIC VALUE UNIT [DIVISOR]
@@ -126,6 +127,13 @@ server_end() {
     wait $server
 }
 
+# load_failed WHAT: a load came to nothing; no more is asked of this guest.
+load_failed() {
+    cannot '*' "$1: $(grep -v '^ *$' "$WORK/load" | tail -n 1)"
+    server_end
+    exit 0
+}
+
 # ship NAME: a program of this machine into dom0, with its libraries; load NAME ARGUMENT... runs it there. From dom0 the way to the
 # guest is the shortest there is: bridge, backend, frontend.
 ship() {
@@ -141,5 +149,5 @@ ship() {
 load() {
     program=$1
     shift
-    in_dom0 "$DOM0/lib/ld-linux-x86-64.so.2" --library-path "$DOM0/lib" "$DOM0/bin/$program" "$@"
+    in_dom0 timeout "$LOAD_LIMIT" "$DOM0/lib/ld-linux-x86-64.so.2" --library-path "$DOM0/lib" "$DOM0/bin/$program" "$@"
 }
