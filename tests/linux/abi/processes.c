@@ -249,6 +249,7 @@ static void usage(void)
         skip("a soft limit above the hard one", "no hard limit");
     fails(getrlimit(99, &limit), EINVAL, "getrlimit of an unknown one");
     fails(prlimit(12345678, RLIMIT_NOFILE, NULL, &limit), ESRCH, "prlimit of nobody");
+    setpriority(PRIO_PROCESS, 0, 0); /* whatever the test was started with */
     errno = 0;
     is(getpriority(PRIO_PROCESS, 0) + errno, 0, "getpriority");
     is(IN_CHILD(_exit(setpriority(PRIO_PROCESS, 0, 7) == 0 && getpriority(PRIO_PROCESS, 0) == 7 ? 1 : 2)), 1 << 8, "setpriority");
