@@ -12,16 +12,14 @@
  * An entry does not rely on flags: the direction flag is the program's (facts: Xen does not clear it).
  */
 
-/* Offsets in struct cpu (%gs) and struct context, which cpu_machine.h and context.c assert. */
-#define CPU_CURRENT 16
+#include "xen/x86/entry_frame.h"
+
+/* In struct cpu_machine (%gs), which asserts it; and in Xen's struct vcpu_info. */
 #define CPU_VCPU_INFO 568
 #define VCPU_INFO_CR2 16
-#define CONTEXT_STACK_TOP 8
 
 /* enum trap_vector in trap.h. */
 #define VECTOR_GENERAL_PROTECTION 13
-#define VECTOR_EVENT 256
-#define VECTOR_SYSTEM_CALL 257
 
 /* rdi = the stack top of the current thread: struct cpu -> current -> context. */
 .macro thread_stack register
@@ -29,33 +27,9 @@
     mov CONTEXT_STACK_TOP(\register), \register
 .endm
 
-/* Xen's seven words at \from, copied to the current stack. */
-.macro push_words from
-    pushq 48(\from)
-    pushq 40(\from)
-    pushq 32(\from)
-    pushq 24(\from)
-    pushq 16(\from)
-.endm
-
-/* From rdi down; rcx and r11 are the interrupted ones by now. */
-.macro push_registers
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-    /* Ends the chain of frame pointers for back traces. */
+/* From rdi down; rcx and r11 are the interrupted ones by now. A frame pointer of 0 ends the chain for back traces. */
+.macro push_interrupted
+    push_registers
     xor %ebp, %ebp
 .endm
 
@@ -69,12 +43,12 @@ entry_system_call_pv:
     cld
     mov %rsp, %rcx
     thread_stack %rsp
-    push_words %rcx
+    push_words %rcx, 16
     pushq $VECTOR_SYSTEM_CALL
     push %rax
     mov 8(%rcx), %r11
     mov (%rcx), %rcx
-    push_registers
+    push_interrupted
     mov %rsp, %rdi
     call entry_system_call
     jmp entry_return
@@ -102,7 +76,7 @@ entry_without_error:
     /* From user mode: move over to the thread's stack. */
     mov %rsp, %r11
     thread_stack %rsp
-    push_words %r11
+    push_words %r11, 16
     pushq 8(%r11)
     pushq (%r11)
 1:  /* r11's and rcx's words become vector_and_error and original_rax. */
@@ -110,7 +84,7 @@ entry_without_error:
     mov %rcx, 8(%rsp)
     mov (%rsp), %rcx
     movq $-1, (%rsp)
-    push_registers
+    push_interrupted
     mov %gs:CPU_VCPU_INFO, %rsi
     mov VCPU_INFO_CR2(%rsi), %rsi
     mov %rsp, %rdi
@@ -121,21 +95,7 @@ entry_without_error:
     .globl entry_return
     .type entry_return, @function
 entry_return:
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
+    pop_registers
     /* original_rax and vector_and_error make room for Xen's four words below rip. */
     movq $0, 8(%rsp)
     mov %rcx, (%rsp)

@@ -14,10 +14,10 @@
  * A fault while a frame is being moved means that the kernel's stack has overflowed: entry_overflow reports it.
  */
 
-/* Offsets in struct cpu_machine (%gs) and struct context, which cpu_machine.h and context.c assert. */
-#define CPU_CURRENT 16
+#include "xen/x86/entry_frame.h"
+
+/* In struct cpu_machine (%gs), which asserts it. */
 #define CPU_USER_STACK_POINTER 576
-#define CONTEXT_STACK_TOP 8
 
 #define SELECTOR_CODE 0x08
 #define SELECTOR_STACK 0x10
@@ -31,8 +31,6 @@
 #define VECTOR_NMI 2
 #define VECTOR_DOUBLE_FAULT 8
 #define VECTOR_MACHINE_CHECK 18
-#define VECTOR_EVENT 256
-#define VECTOR_SYSTEM_CALL 257
 #define GATE_EVENT 32
 
 /* In a struct trap_frame. */
@@ -41,42 +39,6 @@
 #define FRAME_RIP 136
 #define FRAME_CS 144
 #define FRAME_RFLAGS 152
-
-.macro push_registers
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-.endm
-
-.macro pop_registers
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
-.endm
 
     .text
 
@@ -165,11 +127,7 @@ entry_interrupt:
 2:  mov %rsp, %rsi
 entry_move:
     mov %rdi, %rsp
-    pushq 64(%rsi)
-    pushq 56(%rsi)
-    pushq 48(%rsi)
-    pushq 40(%rsi)
-    pushq 32(%rsi)
+    push_words %rsi, 32
     mov 24(%rsi), %rdi
     shl $32, %rdi
     or 16(%rsi), %rdi
@@ -196,11 +154,7 @@ entry_move_end:
 entry_overflow:
     mov %rsp, %rsi
     lea emergency_stack_top(%rip), %rsp
-    pushq 64(%rsi)
-    pushq 56(%rsi)
-    pushq 48(%rsi)
-    pushq 40(%rsi)
-    pushq 32(%rsi)
+    push_words %rsi, 32
     pushq $VECTOR_DOUBLE_FAULT
     pushq $-1
     jmp entry_last
