@@ -137,8 +137,7 @@ static void leftovers_kill(void)
             signal_send_process(process, SIGNAL_KILL, NULL);
             process_release(process);
         }
-        thread_sleep_prepare();
-        thread_sleep(clock_monotonic_ns() + LEFTOVERS_STEP_NS, false);
+        thread_pause(LEFTOVERS_STEP_NS);
     }
     if (process)
         process_release(process);

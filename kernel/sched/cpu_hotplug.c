@@ -57,12 +57,6 @@ int cpu_hotplug_add(unsigned int number)
     return error;
 }
 
-static void pause_for(uint64_t duration_ns)
-{
-    thread_sleep_prepare();
-    thread_sleep(clock_monotonic_ns() + duration_ns, false);
-}
-
 int cpu_hotplug_wait(unsigned int number)
 {
     uint64_t limit_ns = clock_monotonic_ns() + START_LIMIT_NS;
@@ -70,7 +64,7 @@ int cpu_hotplug_wait(unsigned int number)
     while (!(cpu_online_mask() & (1ull << number))) {
         if (clock_monotonic_ns() > limit_ns)
             return -ETIMEDOUT;
-        pause_for(POLL_NS);
+        thread_pause(POLL_NS);
     }
     return 0;
 }
@@ -91,7 +85,7 @@ int cpu_hotplug_remove(unsigned int number)
             log_warning("CPU %u is to go, but a thread does not leave it", number);
             warned = true;
         }
-        pause_for(POLL_NS);
+        thread_pause(POLL_NS);
     }
     timers_adopt(number);
     return 0;

@@ -258,6 +258,12 @@ int thread_sleep(uint64_t deadline_ns, bool interruptible)
     return result;
 }
 
+void thread_pause(uint64_t duration_ns)
+{
+    thread_sleep_prepare();
+    thread_sleep(clock_monotonic_ns() + duration_ns, false);
+}
+
 bool thread_wake(struct thread *thread)
 {
     return run_queue_wake(thread, 0, false);

@@ -83,6 +83,8 @@ int thread_sleep(uint64_t deadline_ns, bool interruptible);
 void thread_sleep_prepare(void);
 /* Takes thread_sleep_prepare() back. */
 void thread_sleep_cancel(void);
+/* Sleeps for that long, or until somebody wakes the thread. */
+void thread_pause(uint64_t duration_ns);
 /* Wakes a sleeping (or preparing) thread. Any context. True if this call woke it. */
 bool thread_wake(struct thread *thread);
 /* Sets `interrupted` and ends an interruptible sleep; thread_interrupt_clear() is the thread's own. */

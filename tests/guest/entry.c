@@ -239,17 +239,11 @@ static void program_start(struct program *program, const char *entry)
     thread_yield();
 }
 
-static void sleep_ns(uint64_t duration_ns)
-{
-    thread_sleep_prepare();
-    thread_sleep(clock_monotonic_ns() + duration_ns, false);
-}
-
 static bool program_wait(struct program *program)
 {
     for (unsigned int i = 0; i < 2000 && !program->ended; i++)
-        sleep_ns(5000000);
-    sleep_ns(5000000);
+        thread_pause(5000000);
+    thread_pause(5000000);
     return program->ended;
 }
 
@@ -295,7 +289,7 @@ static void red_zone_test(void)
     timer_start(&timer, clock_monotonic_ns());
     program_start(&program, program_red_zone);
     for (unsigned int i = 0; i < 1000 && ticks < 300; i++)
-        sleep_ns(1000000);
+        thread_pause(1000000);
     *(volatile uint64_t *)page_address(program.pages[2]) = 1; /* its word at DATA */
     bool ended = program_wait(&program);
     timer_cancel(&timer);
@@ -391,7 +385,7 @@ static void access_test(void)
     thread_start(thread);
     thread_release(thread);
     while (!access_done)
-        sleep_ns(1000000);
+        thread_pause(1000000);
     program_destroy(&access_program);
 }
 
@@ -457,7 +451,7 @@ static void time_test(void)
     }
     tap_case(good, "time does not go back");
     before_ns = clock_monotonic_ns();
-    sleep_ns(30000000);
+    thread_pause(30000000);
     uint64_t slept_ns = clock_monotonic_ns() - before_ns;
     tap_case(slept_ns >= 30000000 && slept_ns < 300000000, "a sleep of 30 ms takes that (%llu us)",
              (unsigned long long)slept_ns / 1000);

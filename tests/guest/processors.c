@@ -14,6 +14,7 @@
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait_queue.h"
 #include "tests/guest/tap.h"
+#include "tests/guest/workers.h"
 #include "xen/machine/clock.h"
 #include "xen/machine/cpu.h"
 #include "xen/machine/upcalls.h"
@@ -24,8 +25,7 @@
 #define THREADS 12u
 #define ADDRESS 0x20000000ull
 
-static atomic_uint running_threads, wrong;
-static struct wait_queue ended = WAIT_QUEUE_INITIALIZER(ended, "test ended");
+static atomic_uint wrong;
 static uint64_t end_ns;
 
 bool upcall_page_fault(struct trap_frame *frame, uint64_t address, uint64_t error)
@@ -36,27 +36,17 @@ bool upcall_page_fault(struct trap_frame *frame, uint64_t address, uint64_t erro
     return false;
 }
 
-static struct thread *start_on(uint64_t cpus, void (*entry)(void *), void *argument)
+static void start_on(uint64_t cpus, void (*entry)(void *), void *argument)
 {
-    struct thread *thread;
+    struct thread *thread = worker_start("worker", cpus, entry, argument);
 
-    if (thread_create(&thread, "worker", entry, argument) != 0 || thread_set_cpu_mask(thread, cpus) != 0)
-        return NULL;
-    atomic_fetch_add(&running_threads, 1);
-    thread_start(thread);
-    thread_release(thread);
-    return thread;
-}
-
-static void leave(void)
-{
-    if (atomic_fetch_sub(&running_threads, 1) == 1)
-        wait_queue_wake_all(&ended, 0);
+    if (thread)
+        thread_release(thread);
 }
 
 static bool all_ended(void)
 {
-    return WAIT_UNTIL(&ended, atomic_load(&running_threads) == 0, clock_monotonic_ns() + 50000 * MS, false) == 0;
+    return workers_ended(50000 * MS);
 }
 
 static unsigned int nth_cpu(unsigned int n)
@@ -68,12 +58,6 @@ static unsigned int nth_cpu(unsigned int n)
     return bits_lowest(rest);
 }
 
-static void pause_for(uint64_t duration_ns)
-{
-    thread_sleep_prepare();
-    thread_sleep(clock_monotonic_ns() + duration_ns, false);
-}
-
 /* ---- Affinity ---- */
 
 static void stay(void *argument)
@@ -81,11 +65,11 @@ static void stay(void *argument)
     for (int i = 0; i < 20; i++) {
         wrong += cpu_current()->number != (uintptr_t)argument;
         if (i % 4 == 0)
-            pause_for(MS);
+            thread_pause(MS);
         else
             thread_yield();
     }
-    leave();
+    worker_leave();
 }
 
 static void wander(void *argument)
@@ -95,7 +79,7 @@ static void wander(void *argument)
         wrong += thread_set_cpu_mask(thread_current(), 1ull << cpu) != 0;
         wrong += cpu_current()->number != cpu;
     }
-    leave();
+    worker_leave();
 }
 
 /* Moved by others, while it runs, waits and sleeps. */
@@ -107,12 +91,12 @@ static void be_pushed(void *argument)
 
     while (clock_monotonic_ns() < end_ns) {
         if (++turn % 64 == 0)
-            pause_for(MS / 4);
+            thread_pause(MS / 4);
         thread_yield_if_due();
     }
     thread_take(thread_current());
     atomic_store(&pushed, NULL);
-    leave();
+    worker_leave();
 }
 
 static void affinity_test(void)
@@ -128,13 +112,12 @@ static void affinity_test(void)
     struct thread *thread;
     if (thread_create(&thread, "pushed", be_pushed, NULL) != 0)
         return;
-    atomic_fetch_add(&running_threads, 1);
     atomic_store(&pushed, thread);
-    thread_start(thread);
+    worker_run(thread);
     unsigned int moves = 0;
     while (atomic_load(&pushed) != NULL) {
         thread_set_cpu_mask(thread, 1ull << nth_cpu(moves++));
-        pause_for(MS / 2);
+        thread_pause(MS / 2);
     }
     tap_case(all_ended(), "a thread is moved %u times while it runs and sleeps", moves);
     thread_release(thread);
@@ -173,7 +156,7 @@ static void locker(void *argument)
             rw_unlock_read(&rw_lock);
         }
     }
-    leave();
+    worker_leave();
 }
 
 static void locks_test(void)
@@ -205,7 +188,7 @@ static void turn_taker(void *argument)
         atomic_fetch_add(&turn, 1);
         wait_queue_wake_all(&turns, 0);
     }
-    leave();
+    worker_leave();
 }
 
 static void waking_test(void)
@@ -251,7 +234,7 @@ static void timer_player(void *argument)
         }
         thread_yield_if_due();
     }
-    leave();
+    worker_leave();
 }
 
 static void own_timer(void *argument)
@@ -261,7 +244,7 @@ static void own_timer(void *argument)
         thread_sleep_prepare();
         wrong += thread_sleep(deadline_ns, false) != -ETIMEDOUT || clock_monotonic_ns() < deadline_ns;
     }
-    leave();
+    worker_leave();
 }
 
 static void timers_test(void)
@@ -304,7 +287,7 @@ static void translation_reader(void *argument)
         reads++;
         thread_yield_if_due();
     }
-    leave();
+    worker_leave();
 }
 
 static struct page *page_of_version(unsigned int number)
@@ -356,14 +339,13 @@ static void translations_test(void)
         if (thread_create(&thread, "reader", translation_reader, NULL) != 0 || thread_make_user(thread, &root, false) != 0)
             return;
         thread_set_cpu_mask(thread, 1ull << nth_cpu(i));
-        atomic_fetch_add(&running_threads, 1);
-        thread_start(thread);
+        worker_run(thread);
         thread_release(thread);
     }
     for (unsigned int number = 2; good && number < VERSIONS; number++) {
         good = translation_replace(pages, number);
         if (number % 16 == 0)
-            pause_for(MS / 4);
+            thread_pause(MS / 4);
         thread_yield();
     }
     atomic_store(&stop_reading, true);
@@ -384,7 +366,7 @@ static void sharer(void *argument)
     while (clock_monotonic_ns() < end_ns)
         thread_yield_if_due();
     *(uint64_t *)argument = thread_run_time_ns(thread_current());
-    leave();
+    worker_leave();
 }
 
 /* A busy host takes CPUs away as it likes: then once more. */
@@ -417,10 +399,10 @@ static void hog(void *argument)
 {
     while (clock_monotonic_ns() < end_ns) {
         if (++hog_turns % 1024 == 0)
-            pause_for(MS);
+            thread_pause(MS);
         thread_yield_if_due();
     }
-    leave();
+    worker_leave();
 }
 
 static void hotplug_test(void)
@@ -435,9 +417,9 @@ static void hotplug_test(void)
         start_on(i % 3 == 0 ? 1ull << last : ~0ull, hog, NULL);
     for (int i = 0; i < 4 && last != 0; i++) {
         good = good && cpu_hotplug_remove(last) == 0 && cpu_online_count() == count - 1;
-        pause_for(20 * MS);
+        thread_pause(20 * MS);
         good = good && cpu_hotplug_add(last) == 0 && cpu_hotplug_wait(last) == 0 && cpu_online_count() == count;
-        pause_for(20 * MS);
+        thread_pause(20 * MS);
     }
     good = all_ended() && good;
     tap_case(good, "CPU %u goes and comes back under load", last);

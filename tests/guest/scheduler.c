@@ -12,35 +12,21 @@
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait_queue.h"
 #include "tests/guest/tap.h"
+#include "tests/guest/workers.h"
 #include "xen/machine/clock.h"
 #include "xen/machine/cpu.h"
 
 #define MS 1000000ull
 
-static atomic_uint running_threads;
-static struct wait_queue ended = WAIT_QUEUE_INITIALIZER(ended, "test ended");
-
 /* All on CPU 0: what is tested is how threads share one. Several CPUs are processors.c's. */
 static struct thread *start(const char *name, void (*entry)(void *), void *argument)
 {
-    struct thread *thread;
-    if (thread_create(&thread, name, entry, argument) != 0)
-        return NULL;
-    thread_set_cpu_mask(thread, 1);
-    atomic_fetch_add(&running_threads, 1);
-    thread_start(thread);
-    return thread;
-}
-
-static void leave(void)
-{
-    if (atomic_fetch_sub(&running_threads, 1) == 1)
-        wait_queue_wake_all(&ended, 0);
+    return worker_start(name, 1, entry, argument);
 }
 
 static bool all_ended(void)
 {
-    return WAIT_UNTIL(&ended, atomic_load(&running_threads) == 0, clock_monotonic_ns() + 60000 * MS, false) == 0;
+    return workers_ended(60000 * MS);
 }
 
 static void pause_for(uint64_t duration_ns)
@@ -58,7 +44,7 @@ static void hog(void *argument)
 {
     while (clock_monotonic_ns() < hogs_end_ns)
         thread_yield_if_due();
-    leave();
+    worker_leave();
 }
 
 static uint64_t hog_share(struct thread *const hogs[], unsigned int i)
@@ -111,7 +97,7 @@ static void sleeper(void *argument)
         completion_wait(&never, deadline_ns, false);
         latest_ns = maximum(latest_ns, clock_monotonic_ns() - deadline_ns);
     }
-    leave();
+    worker_leave();
 }
 
 static void latency_test(void)
@@ -189,7 +175,7 @@ static void passer(void *argument)
     }
     wait_end(&entry);
     passed++;
-    leave();
+    worker_leave();
 }
 
 static void interruptible(void *argument)
@@ -199,7 +185,7 @@ static void interruptible(void *argument)
     int again = WAIT_UNTIL(&doors, false, clock_monotonic_ns() + 10 * MS, WAIT_INTERRUPTIBLE);
     if (again != -ETIMEDOUT)
         interrupt_answer = 1;
-    leave();
+    worker_leave();
 }
 
 static void waking_test(void)
@@ -246,7 +232,7 @@ static void greedy(void *argument)
         thread_yield();
         mutex_unlock(&contended);
     }
-    leave();
+    worker_leave();
 }
 
 static void humble(void *argument)
@@ -259,7 +245,7 @@ static void humble(void *argument)
         thread_yield();
     }
     atomic_store(&stop_locking, true);
-    leave();
+    worker_leave();
 }
 
 static void reader(void *argument)
@@ -275,7 +261,7 @@ static void reader(void *argument)
         atomic_fetch_sub(&readers_inside, 1);
         rw_unlock_read(&shared_lock);
     }
-    leave();
+    worker_leave();
 }
 
 static void writer(void *argument)
@@ -294,7 +280,7 @@ static void writer(void *argument)
             rw_unlock_write(&shared_lock);
         }
     }
-    leave();
+    worker_leave();
 }
 
 static void locks_test(void)
@@ -361,7 +347,7 @@ static void deferred_work_test(void)
 static void brief(void *argument)
 {
     thread_yield();
-    leave();
+    worker_leave();
 }
 
 static bool many_threads(unsigned int count)

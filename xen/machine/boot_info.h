@@ -15,7 +15,6 @@ struct boot_info {
     char command_line[1024];     /* terminated; cut where the loader's was longer */
     const void *ramdisk;         /* NULL without one; direct-map address, its pages reserved until boot_ramdisk_free() */
     size_t ramdisk_bytes;
-    uint64_t memory_pages;       /* pages of RAM in all */
     gfn_t store_frame;
     uint32_t store_port;
     gfn_t console_frame;

@@ -34,7 +34,6 @@ void boot_info_read_pv(const struct start_info *start_info)
 {
     boot_start_info = *start_info;
     boot_info.mode = BOOT_MODE_PV;
-    boot_info.memory_pages = start_info->nr_pages;
     __builtin_memcpy(boot_info.command_line, start_info->cmd_line, sizeof(boot_info.command_line));
     boot_info.command_line[sizeof(boot_info.command_line) - 1] = '\0';
     if (start_info->mod_len != 0) {

@@ -128,11 +128,11 @@ int cpu_bind_kick(struct cpu_machine *machine)
 
 void cpu_kick(unsigned int number)
 {
-    struct cpu *cpu = cpu_by_number(number);
+    struct cpu_machine *machine = cpu_machine_by_number(number);
 
-    if (cpu == NULL || cpu == cpu_current())
+    if (machine == NULL || machine == cpu_machine_current())
         return;
-    event_port_t port = read_once(((struct cpu_machine *)(void *)cpu)->kick_port);
+    event_port_t port = read_once(machine->kick_port);
     if (port != 0) /* it is bound before the CPU runs, and CPU 0's before any other runs */
         event_channel_send(port);
 }

@@ -57,6 +57,12 @@ static inline struct cpu_machine *cpu_machine_current(void)
     return (struct cpu_machine *)(void *)cpu_current();
 }
 
+/* NULL for a CPU that was never started. */
+static inline struct cpu_machine *cpu_machine_by_number(unsigned int number)
+{
+    return (struct cpu_machine *)(void *)cpu_by_number(number);
+}
+
 /* Sets up a CPU's block: CPU 0's at the start, that of a CPU to come. */
 void cpu_block_init(struct cpu_machine *machine, unsigned int number);
 /* Undoes it for a CPU that does not come. */

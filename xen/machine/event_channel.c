@@ -57,7 +57,7 @@ static long channel_op(unsigned int operation, void *argument)
 
 static _Atomic uint64_t *port_word(unsigned int cpu, event_port_t port)
 {
-    return &((struct cpu_machine *)(void *)cpu_by_number(cpu))->ports[port / 64];
+    return &cpu_machine_by_number(cpu)->ports[port / 64];
 }
 
 static int port_attach(event_port_t port, unsigned int cpu, event_handler_t handler, void *data)

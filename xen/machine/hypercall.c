@@ -52,7 +52,7 @@ void hypercall_counts(uint64_t counts[64])
 {
     __builtin_memset(counts, 0, CPU_HYPERCALL_COUNTS * sizeof(*counts));
     for (unsigned int number = 0; number < CPU_LIMIT; number++) {
-        const struct cpu_machine *machine = (const void *)cpu_by_number(number);
+        const struct cpu_machine *machine = cpu_machine_by_number(number);
         for (size_t i = 0; machine && i < CPU_HYPERCALL_COUNTS; i++)
             counts[i] += read_once(machine->hypercall_counts[i]);
     }

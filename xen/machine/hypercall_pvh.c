@@ -5,6 +5,8 @@
  */
 #include "xen/machine/hypercall_pvh.h"
 
+#include "xen/x86/processor.h"
+
 #define LEAF_FIRST 0x40000000u
 #define LEAF_LAST 0x40010000u
 #define LEAF_STEP 0x100u
@@ -19,25 +21,13 @@
 
 extern uint8_t hypercall_gate[];
 
-struct leaf {
-    uint32_t eax, ebx, ecx, edx;
-};
-
-static struct leaf leaf_read(uint32_t number)
-{
-    struct leaf leaf;
-
-    __asm__ volatile("cpuid" : "=a"(leaf.eax), "=b"(leaf.ebx), "=c"(leaf.ecx), "=d"(leaf.edx) : "a"(number), "c"(0));
-    return leaf;
-}
-
 bool hypercall_start_pvh(void)
 {
     static const uint8_t vmcall[GATE_BYTES] = { 0x0f, 0x01, 0xc1 }, vmmcall[GATE_BYTES] = { 0x0f, 0x01, 0xd9 };
-    uint32_t vendor = leaf_read(0).ebx;
+    uint32_t vendor = processor_cpuid_pvh(0, 0).ebx;
 
     for (uint32_t number = LEAF_FIRST; number < LEAF_LAST; number += LEAF_STEP) {
-        struct leaf leaf = leaf_read(number);
+        struct cpuid_result leaf = processor_cpuid_pvh(number, 0);
         if (leaf.ebx != SIGNATURE_EBX || leaf.ecx != SIGNATURE_ECX || leaf.edx != SIGNATURE_EDX)
             continue;
         __builtin_memcpy(hypercall_gate, vendor == VENDOR_AMD || vendor == VENDOR_HYGON ? vmmcall : vmcall, GATE_BYTES);

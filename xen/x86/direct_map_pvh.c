@@ -56,7 +56,7 @@ static bool is_wanted(uint64_t first, uint64_t count)
 
 static void memory_map_fill(void)
 {
-    boot_info.memory_pages = memory_map_fill_pvh();
+    memory_map_fill_pvh();
     memory_map_reserve(0, 1); /* so that no page's number is 0 */
     memory_map_reserve(image_pfn(image_start), image_pfn(start_l2) - image_pfn(image_start));
     if (boot_info.ramdisk_bytes != 0)

@@ -29,19 +29,17 @@ void memory_map_add_pvh(uint64_t address, uint64_t size_bytes)
     ram_count++;
 }
 
-uint64_t memory_map_fill_pvh(void)
+void memory_map_fill_pvh(void)
 {
-    uint64_t end = 0, pages = 0;
+    uint64_t end = 0;
 
     for (size_t i = 0; i < ram_count; i++) {
         if (ram[i].first < end)
             panic("the memory map's ranges overlap at page 0x%llx", (unsigned long long)ram[i].first);
         memory_map_add_hole(end, ram[i].first - end);
         end = ram[i].first + ram[i].count;
-        pages += ram[i].count;
     }
     memory_map_set_end(end);
-    return pages;
 }
 
 bool memory_map_has_ram_pvh(uint64_t first, uint64_t count)

@@ -8,8 +8,8 @@
 
 /* A range of RAM, in bytes; in any order. */
 void memory_map_add_pvh(uint64_t address, uint64_t size_bytes);
-/* Sets the memory map's end and reserves its holes; returns the pages of RAM. */
-uint64_t memory_map_fill_pvh(void);
+/* Sets the memory map's end and its holes; memory_map_pages() then tells the RAM. */
+void memory_map_fill_pvh(void);
 /* Whether some, or all, of these pages are RAM. */
 bool memory_map_has_ram_pvh(uint64_t first, uint64_t count);
 bool memory_map_all_ram_pvh(uint64_t first, uint64_t count);

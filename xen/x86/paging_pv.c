@@ -135,11 +135,6 @@ static int l1_write(struct paging_root *root, struct page_change *change, uint64
     return 0;
 }
 
-static size_t run_in_l1(uint64_t address, size_t count)
-{
-    return minimum(count, (size_t)(PAGE_TABLE_ENTRIES - page_table_index(address, 1)));
-}
-
 /* ---- User space ---------------------------------------------------------------------------------------------------- */
 
 #define MAP_RUN 64u

@@ -57,11 +57,6 @@ static uint64_t *entry_find(const struct paging_root *root, uint64_t address)
     return entry_find_at(root, address, 1);
 }
 
-static size_t run_in_l1(uint64_t address, size_t count)
-{
-    return minimum(count, (size_t)(PAGE_TABLE_ENTRIES - page_table_index(address, 1)));
-}
-
 /* The same, making what is missing; NULL: out of memory. Root's lock held. */
 static uint64_t *entry_make(struct paging_root *root, uint64_t address)
 {
@@ -147,8 +142,10 @@ static bool l1_unmap(struct paging_root *root, struct flush *flush, uint64_t add
                      pfn_t *freed)
 {
     uint64_t *upper = entry_find_at(root, address, 2);
-    bool there = upper && (read_once(*upper) & PAGE_TABLE_PRESENT);
-    uint64_t *place = there ? entry_find(root, address) : NULL;
+    uint64_t link = upper ? read_once(*upper) : 0;
+    bool there = link & PAGE_TABLE_PRESENT;
+    pfn_t table = { page_table_frame(link) };
+    uint64_t *place = there ? &table_at(table)[page_table_index(address, 1)] : NULL;
 
     for (size_t i = 0; i < count; i++) {
         uint64_t value = there ? __atomic_exchange_n(&place[i], 0, __ATOMIC_SEQ_CST) : 0;
@@ -159,7 +156,7 @@ static bool l1_unmap(struct paging_root *root, struct flush *flush, uint64_t add
     }
     if (!there || count != PAGE_TABLE_ENTRIES)
         return false;
-    freed->number = page_table_frame(*upper);
+    *freed = table;
     write_once(*upper, 0);
     flush_add(flush, address); /* the processor may remember the way to the table without any page of it */
     root->table_pages--;
