@@ -39,6 +39,14 @@ broken() {
     exit 3
 }
 
+# linux_kernel: Debian's kernel as guests get it, unpacked; the newest of the lab's images.
+linux_kernel() {
+    # shellcheck disable=SC2012 # names of ours
+    linux_elf=$(ls -t "${XDG_CACHE_HOME:-$HOME/.cache}"/xenolith/lab/*/linux-guest.elf 2> /dev/null | head -1)
+    [ -n "$linux_elf" ] || broken "no kernel of Debian's in the lab's image: run xenolith lab up once"
+    echo "$linux_elf"
+}
+
 # samples_take FILE: lines "METRIC VALUE UNIT" and "METRIC ! REASON" of our programs; others are passed over.
 samples_take() {
     while read -r metric value unit; do
