@@ -35,6 +35,7 @@
 
 #include "tools/base/digest.h"
 #include "tools/base/file.h"
+#include "tools/base/install.h"
 #include "tools/base/process.h"
 #include "tools/base/report.h"
 #include "tools/lab-agent/frame.h"
@@ -127,11 +128,15 @@ static int qemu_start(struct lab_state *state, const char *image, long memory_mi
     if (state->agent_port <= 0)
         return report_error(0, "no free TCP port on 127.0.0.1 for the lab's control channel");
     qemu_arguments(&arguments, state, image, memory_mib);
+    char *backlog = install_program("lab", "listen_backlog.so");
+    char *preload = text_join("LD_PRELOAD=%s", backlog);
+    const char *const environment[] = {preload, NULL};
     char *log = text_join("%s/qemu.log", state->directory);
     int log_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     unlink(state->serial_log);
     struct process_request request = {
         .arguments = (const char *const *)arguments.items,
+        .environment = environment,
         .stdin_fd = -1,
         .stdout_fd = log_fd,
         .stderr_fd = log_fd,
@@ -141,6 +146,8 @@ static int qemu_start(struct lab_state *state, const char *image, long memory_mi
     if (log_fd >= 0)
         close(log_fd);
     free(log);
+    free(preload);
+    free(backlog);
     text_list_free(&arguments);
     return error;
 }
