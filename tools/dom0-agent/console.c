@@ -42,15 +42,16 @@ static int tty_open(const struct domain *domain)
     return -ETIMEDOUT;
 }
 
-static void *ring_map(const struct domain *domain)
+static void ring_map(struct console *console, const struct domain *domain)
 {
     char *reference = domain_read(domain, "console/ring-ref");
-    void *ring = NULL;
 
-    if (reference != NULL)
-        ring = xc_map_foreign_range(domain->control, domain->id, XC_PAGE_SIZE, PROT_READ, strtoul(reference, NULL, 10));
+    console->foreign_memory = xenforeignmemory_open(NULL, 0);
+    if (reference != NULL && console->foreign_memory != NULL) {
+        const xen_pfn_t frame = strtoul(reference, NULL, 10);
+        console->ring = xenforeignmemory_map(console->foreign_memory, domain->id, PROT_READ, 1, &frame, NULL);
+    }
     free(reference);
-    return ring;
 }
 
 int console_open(struct console *console, const struct domain *domain, const char *log_path, bool echo)
@@ -70,7 +71,7 @@ int console_open(struct console *console, const struct domain *domain, const cha
         if (console->log_fd < 0)
             report_error(-errno, "cannot write the console's log %s", log_path);
     }
-    console->ring = ring_map(domain);
+    ring_map(console, domain);
     return 0;
 }
 
@@ -164,7 +165,9 @@ void console_drain(struct console *console)
 void console_close(struct console *console)
 {
     if (console->ring != NULL)
-        munmap(console->ring, XC_PAGE_SIZE);
+        xenforeignmemory_unmap(console->foreign_memory, console->ring, 1);
+    if (console->foreign_memory != NULL)
+        xenforeignmemory_close(console->foreign_memory);
     if (console->tty_fd >= 0)
         close(console->tty_fd);
     console_log_flush(console);

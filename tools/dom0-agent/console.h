@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <xenforeignmemory.h>
 
 #include "tools/base/text.h"
 #include "tools/dom0-agent/domain.h"
@@ -15,6 +16,7 @@ struct console {
     struct text log; /* what is not in the log yet */
     bool echo; /* to our stdout too */
     bool held_cr; /* a carriage return that may belong to a line end */
+    xenforeignmemory_handle *foreign_memory;
     void *ring; /* struct xencons_interface, read only, or NULL */
 };
 

@@ -79,17 +79,18 @@ int domain_unpause(const struct domain *domain)
     return 0;
 }
 
-enum domain_state domain_state(const struct domain *domain, xc_dominfo_t *info)
+/* By xc_domain_getinfolist(), which all releases of Xen have alike. */
+enum domain_state domain_state(const struct domain *domain, struct domain_usage *usage)
 {
-    memset(info, 0, sizeof(*info));
-    int found = xc_domain_getinfo(domain->control, domain->id, 1, info);
-    if (found != 1 || info->domid != domain->id || info->dying)
+    xc_domaininfo_t info = {0};
+
+    int found = xc_domain_getinfolist(domain->control, domain->id, 1, &info);
+    *usage = (struct domain_usage){.cpu_ns = info.cpu_time, .pages = info.tot_pages};
+    if (found != 1 || info.domain != domain->id || (info.flags & XEN_DOMINF_dying) != 0)
         return DOMAIN_GONE;
-    if (info->crashed) /* libxenctrl then clears `shutdown` */
-        return DOMAIN_CRASH;
-    if (!info->shutdown)
+    if ((info.flags & XEN_DOMINF_shutdown) == 0)
         return DOMAIN_RUNS;
-    switch (info->shutdown_reason) {
+    switch (info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask) {
     case SHUTDOWN_poweroff:
         return DOMAIN_POWEROFF;
     case SHUTDOWN_reboot:
@@ -134,10 +135,10 @@ char *domain_read(const struct domain *domain, const char *below)
 /* Removes the guest and its devices; nothing to do when it is gone. */
 void domain_destroy(struct domain *domain)
 {
-    xc_dominfo_t info;
+    struct domain_usage usage;
     char id[16];
 
-    if (!domain->exists || domain_state(domain, &info) == DOMAIN_GONE)
+    if (!domain->exists || domain_state(domain, &usage) == DOMAIN_GONE)
         return;
     snprintf(id, sizeof(id), "%u", domain->id);
     const char *arguments[] = {"xl", "destroy", id, NULL};

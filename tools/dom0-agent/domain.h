@@ -28,10 +28,16 @@ enum domain_state {
     DOMAIN_GONE,
 };
 
+/* What the hypervisor counts for a guest. */
+struct domain_usage {
+    uint64_t cpu_ns;
+    uint64_t pages; /* of 4 KiB */
+};
+
 int domain_connect(struct domain *domain, const char *name);
 int domain_create_paused(struct domain *domain, const char *config);
 int domain_unpause(const struct domain *domain);
-enum domain_state domain_state(const struct domain *domain, xc_dominfo_t *info);
+enum domain_state domain_state(const struct domain *domain, struct domain_usage *usage);
 const char *domain_state_name(enum domain_state state);
 char *domain_read(const struct domain *domain, const char *below);
 void domain_destroy(struct domain *domain);

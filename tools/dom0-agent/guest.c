@@ -58,7 +58,7 @@ struct guest {
     struct domain domain;
     struct console console;
     struct result_times times;
-    xc_dominfo_t info;
+    struct domain_usage usage;
 };
 
 static int options_parse(struct guest *guest, int count, char **arguments, const char **name)
@@ -260,7 +260,7 @@ static const char *guest_follow(struct guest *guest, int signal_fd)
     bool console_gone = false;
 
     for (;;) {
-        enum domain_state state = domain_state(&guest->domain, &guest->info);
+        enum domain_state state = domain_state(&guest->domain, &guest->usage);
         if (state != DOMAIN_RUNS)
             return domain_state_name(state);
         double left = end - report_seconds_now();
@@ -319,7 +319,7 @@ static int guest_run(struct guest *guest)
     if (end_is_bad(end))
         result_explain_crash(&guest->domain, guest->symbols);
     char *path = text_join("%s/result", guest->directory);
-    error = result_write(path, &guest->domain, end, &guest->info, &guest->times);
+    error = result_write(path, &guest->domain, end, &guest->usage, &guest->times);
     free(path);
     return error;
 }

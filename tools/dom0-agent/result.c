@@ -61,7 +61,7 @@ static void batch_add(struct text *out, const struct domain *domain)
     free(path);
 }
 
-int result_write(const char *path, const struct domain *domain, const char *end, const xc_dominfo_t *info,
+int result_write(const char *path, const struct domain *domain, const char *end, const struct domain_usage *usage,
     const struct result_times *times)
 {
     struct text out = {0};
@@ -77,7 +77,8 @@ int result_write(const char *path, const struct domain *domain, const char *end,
     text_format(&out, "unpaused_ns=%llu\n", (unsigned long long)times->unpause_ns);
     if (times->output_ns != 0)
         text_format(&out, "output_ns=%llu\n", (unsigned long long)(times->output_ns - times->unpause_ns));
-    text_format(&out, "cpu_ns=%llu\nmemory_kib=%lu\n", (unsigned long long)info->cpu_time, info->nr_pages * 4);
+    text_format(&out, "cpu_ns=%llu\nmemory_kib=%llu\n", (unsigned long long)usage->cpu_ns,
+        (unsigned long long)usage->pages * 4);
     int error = file_write(path, out.bytes, out.length);
     text_free(&out);
     return error < 0 ? report_error(error, "cannot write %s", path) : 0;

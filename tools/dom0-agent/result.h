@@ -15,6 +15,6 @@ struct result_times {
 };
 
 uint64_t result_now_ns(void);
-int result_write(const char *path, const struct domain *domain, const char *end, const xc_dominfo_t *info,
+int result_write(const char *path, const struct domain *domain, const char *end, const struct domain_usage *usage,
     const struct result_times *times);
 void result_explain_crash(const struct domain *domain, const char *symbols);

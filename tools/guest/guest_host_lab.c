@@ -39,9 +39,15 @@ static const char local_copy[] = "key=$1; shift; cd /run/xenolith/tools/$key 2> 
                                  "mv -T $new /run/xenolith/tools/$key 2> /dev/null || rm -rf $new; }\n"
                                  "exec /run/xenolith/tools/$key/xenolith-guest \"$@\"";
 
-static int helper_copy(const char *directory, const char *name)
+/* The caller frees it. */
+static char *helper_program(const struct guest_host *host, const char *name)
 {
-    char *program = install_program("dom0-agent", name);
+    return host->lab.helpers != NULL ? text_join("%s/%s", host->lab.helpers, name) : install_program("dom0-agent", name);
+}
+
+static int helper_copy(const struct guest_host *host, const char *directory, const char *name)
+{
+    char *program = helper_program(host, name);
     char *place = text_join("%s/%s", directory, name);
     char *aside = text_join("%s.%d", place, (int)getpid());
     int error = 0;
@@ -70,7 +76,7 @@ static int helper_provide(struct guest_host *host, struct text_list *command)
 
     digest_start(&digest);
     for (size_t i = 0; error == 0 && i < HELPERS_COUNT; i++) {
-        char *program = install_program("dom0-agent", helpers[i]);
+        char *program = helper_program(host, helpers[i]);
         error = digest_add_file(&digest, program);
         if (error < 0)
             report_error(error, "%s, a part of this tool", program);
@@ -82,7 +88,7 @@ static int helper_provide(struct guest_host *host, struct text_list *command)
     if (error == 0 && (error = directory_make(directory)) < 0)
         report_error(error, "cannot make %s", directory);
     for (size_t i = 0; error == 0 && i < HELPERS_COUNT; i++)
-        error = helper_copy(directory, helpers[i]);
+        error = helper_copy(host, directory, helpers[i]);
     free(host->helpers_inside);
     host->helpers_inside = text_join("/run/xenolith/tools/%s", key);
     text_list_add(command, "sh");

@@ -70,7 +70,7 @@ int linux_guest_provide(char **kernel, char **ramdisk)
     struct digest digest;
     char *image = NULL;
 
-    int error = lab_image_provide(&image);
+    int error = lab_image_provide(lab_xen_find(NULL), &image);
     if (error < 0)
         return error;
     char *program = install_program("linux-guest", "xenolith-linux-init");

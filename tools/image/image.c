@@ -81,7 +81,7 @@ static int packages_provide(struct image *image)
         text_list_add(&names, implied_packages[i]);
     for (size_t i = 0; i < wanted->count; i++)
         text_list_add(&names, wanted->items[i]);
-    int error = package_set_resolve(&set, (const char *const *)names.items);
+    int error = package_set_resolve(&set, (const char *const *)names.items, NULL);
     if (error == 0) {
         memcpy(image->package_key, set.key, sizeof(set.key));
         error = package_tree_provide(&set, &image->package_tree);

@@ -6,6 +6,8 @@
  * machine has installed and no root rights are needed. The system's package lists are used where there are any; otherwise
  * (apt-get update was never run) lists are fetched into our cache. An answer is kept under cache/resolved/KEY, where KEY
  * covers the names and the state of the lists, since apt takes a second to give it.
+ *
+ * Packages of another release than this machine's come from the same archive, with lists and .debs under cache/apt-RELEASE.
  */
 #include "tools/image/package_set.h"
 
@@ -20,6 +22,17 @@
 #include "tools/base/report.h"
 
 #define SYSTEM_LISTS "/var/lib/apt/lists"
+#define DEBIAN_KEYS "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+/* A place below apt's cache for this release; the caller frees it. */
+static char *apt_cache(const char *release, const char *below)
+{
+    char *directory = release != NULL ? text_join("apt-%s/%s", release, below) : text_join("apt/%s", below);
+    char *path = path_cache(directory);
+
+    free(directory);
+    return path;
+}
 
 static bool lists_present(const char *directory)
 {
@@ -33,13 +46,19 @@ static bool lists_present(const char *directory)
 }
 
 /* apt-get with our own state; more arguments are added by the caller. */
-static void apt_command(struct text_list *command, const char *lists, const char *archives)
+static void apt_command(struct text_list *command, const char *release, const char *lists, const char *archives)
 {
-    char *cache = path_cache("apt");
+    char *cache = apt_cache(release, "");
 
     text_list_add(command, "apt-get");
     text_list_format(command, "-oDir::Cache=%s", cache);
-    text_list_format(command, "-oDir::Cache::archives=%s/%s", cache, archives);
+    text_list_format(command, "-oDir::Cache::archives=%s%s", cache, archives);
+    if (release != NULL) {
+        text_list_format(command, "-oDir::Etc::sourcelist=%ssources.list", cache);
+        text_list_add(command, "-oDir::Etc::sourceparts=/dev/null");
+        text_list_add(command, "-oDir::Etc::preferencesparts=/dev/null");
+        text_list_add(command, "-oAPT::Default-Release=");
+    }
     text_list_add(command, "-oDir::Cache::pkgcache=pkgcache.bin");
     text_list_add(command, "-oDir::Cache::srcpkgcache=");
     text_list_add(command, "-oDir::State::status=/dev/null");
@@ -53,24 +72,54 @@ static void apt_command(struct text_list *command, const char *lists, const char
     free(cache);
 }
 
+/* Names the release's source: the archive that apt has first here for Debian's main component. */
+static int release_source_write(const char *release)
+{
+    static const char *const arguments[] = {"apt-get", "indextargets", "--format", "$(COMPONENT) $(REPO_URI)", "Created-By: Packages", NULL};
+    struct process_request request = {.arguments = arguments, .stdin_fd = -1};
+    struct text targets = {0};
+    struct text line = {0};
+
+    int error = process_capture(&request, &targets) == 0 ? 0 : -EIO;
+    const char *main_component = error == 0 ? strstr(text_string(&targets), "main ") : NULL;
+    if (main_component == NULL) {
+        text_free(&targets);
+        return report_error(0, "apt has no archive with Debian's main component here; see sources.list(5)");
+    }
+    const char *address = main_component + strlen("main ");
+    text_format(&line, "deb [signed-by=" DEBIAN_KEYS "] %.*s %s main\n", (int)strcspn(address, "\n"), address, release);
+    char *path = apt_cache(release, "sources.list");
+    error = file_write(path, line.bytes, line.length);
+    if (error < 0)
+        report_error(error, "cannot write %s", path);
+    free(path);
+    text_free(&line);
+    text_free(&targets);
+    return error;
+}
+
 /* The directory of package lists to use; the caller frees it. NULL after a message. */
-static char *lists_choose(void)
+static char *lists_choose(const char *release)
 {
     struct text_list command = {0};
+    int error = 0;
 
-    if (lists_present(SYSTEM_LISTS))
+    if (release == NULL && lists_present(SYSTEM_LISTS))
         return text_copy(SYSTEM_LISTS);
-    char *lists = path_cache("apt/lists");
+    char *lists = apt_cache(release, "lists");
     if (lists_present(lists))
         return lists;
-    report_progress_start("fetching the lists of Debian packages");
+    report_progress_start("fetching the lists of Debian packages%s%s", release != NULL ? " of " : "", release != NULL ? release : "");
     char *partial = text_join("%s/partial", lists);
     directory_make(partial);
     free(partial);
-    apt_command(&command, lists, "archives");
+    if (release != NULL)
+        error = release_source_write(release);
+    apt_command(&command, release, lists, "archives");
     text_list_add(&command, "update");
     struct process_request request = {.arguments = (const char *const *)command.items};
-    int error = process_run_quietly(&request, "fetching the package lists");
+    if (error == 0)
+        error = process_run_quietly(&request, "fetching the package lists");
     text_list_free(&command);
     report_progress_end();
     if (error == 0)
@@ -112,18 +161,18 @@ static void uris_parse(char *text, struct text *out)
     }
 }
 
-static int resolve_by_apt(const char *const *names, const char *lists, struct text *out)
+static int resolve_by_apt(const char *const *names, const char *release, const char *lists, struct text *out)
 {
     struct text_list command = {0};
     struct text answer = {0};
 
     /* apt prints only what its archives lack, so it is shown some that are always empty. */
-    char *partial = path_cache("apt/empty/partial");
+    char *partial = apt_cache(release, "empty/partial");
     int error = directory_make(partial);
     free(partial);
     if (error < 0)
         return report_error(error, "cannot make the package cache");
-    apt_command(&command, lists, "empty");
+    apt_command(&command, release, lists, "empty");
     text_list_add(&command, "--print-uris");
     text_list_add(&command, "install");
     for (size_t i = 0; names[i] != NULL; i++)
@@ -144,7 +193,7 @@ static void set_fill(struct package_set *set, char *lines)
 {
     struct digest digest;
     char *rest = NULL;
-    char *archives = path_cache("apt/archives");
+    char *archives = apt_cache(set->release, "archives");
 
     digest_start(&digest);
     for (char *line = strtok_r(lines, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
@@ -156,16 +205,16 @@ static void set_fill(struct package_set *set, char *lines)
     free(archives);
 }
 
-/* Finds the packages that names (NULL-terminated) mean. Nothing is downloaded yet. */
-int package_set_resolve(struct package_set *set, const char *const *names)
+/* Finds the packages that names (NULL-terminated) mean. Nothing is downloaded yet. release is kept, not copied. */
+int package_set_resolve(struct package_set *set, const char *const *names, const char *release)
 {
     char key[DIGEST_HEX_SIZE];
     struct text lines = {0};
 
-    *set = (struct package_set){0};
+    *set = (struct package_set){.release = release};
     for (size_t i = 0; names[i] != NULL; i++)
         text_list_add(&set->names, names[i]);
-    char *lists = lists_choose();
+    char *lists = lists_choose(release);
     if (lists == NULL)
         return -EIO;
     resolution_key(names, lists, key);
@@ -174,7 +223,7 @@ int package_set_resolve(struct package_set *set, const char *const *names)
     int error = file_read(kept, &lines);
     if (error < 0) {
         report_progress_start("resolving Debian packages");
-        error = resolve_by_apt(names, lists, &lines);
+        error = resolve_by_apt(names, release, lists, &lines);
         report_progress_end();
         char *directory = path_cache("resolved");
         if (error == 0 && (error = directory_make(directory)) == 0)
@@ -200,14 +249,14 @@ int package_set_fetch(const struct package_set *set)
         missing += !file_exists(set->files.items[i]);
     if (missing == 0)
         return 0;
-    char *lists = lists_choose();
+    char *lists = lists_choose(set->release);
     if (lists == NULL)
         return -EIO;
     report_progress_start("fetching %zu Debian packages", missing);
-    char *partial = path_cache("apt/archives/partial");
+    char *partial = apt_cache(set->release, "archives/partial");
     int error = directory_make(partial);
     free(partial);
-    apt_command(&command, lists, "archives");
+    apt_command(&command, set->release, lists, "archives");
     text_list_add(&command, "--download-only");
     text_list_add(&command, "install");
     for (size_t i = 0; i < set->names.count; i++)

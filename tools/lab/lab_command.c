@@ -20,6 +20,7 @@
 
 #include "tools/base/file.h"
 #include "tools/base/install.h"
+#include "tools/base/process.h"
 #include "tools/base/report.h"
 #include "tools/lab-agent/frame.h"
 #include "tools/lab/channel.h"
@@ -29,7 +30,9 @@
 #include "tools/lab/lab_state.h"
 
 static const char usage_text[] =
-    "usage: xenolith lab up [--memory SIZE]          start Xen and dom0 in QEMU (nothing to do when they run)\n"
+    "usage: xenolith lab up [--memory SIZE] [--xen VERSION]\n"
+    "                                                start Xen and dom0 in QEMU (nothing to do when they run);\n"
+    "                                                VERSION: 4.14, 4.17 (the default) or 4.20, each with the dom0 of its Debian\n"
     "       xenolith lab down                        end them with all guests; nothing stays behind\n"
     "       xenolith lab status                      what runs, and where its files are\n"
     "       xenolith lab exec [-n] [-C DIR] -- COMMAND [ARGUMENT]...\n"
@@ -106,7 +109,28 @@ static int size_mib(const char *text, long *out)
     return 0;
 }
 
-static int lab_start_locked(struct lab_state *state, long memory_mib)
+/* The programs that run in dom0 are this machine's own, unless dom0 is of another Debian release. */
+static int helpers_make(struct lab_state *state, const struct lab_xen *xen, const char *image)
+{
+    char *source = install_data("");
+    char *script = install_data("tools/lab/dom0/make-helpers.sh");
+    char *sysroot = text_join("%s/sysroot", image);
+    const char *arguments[] = {"sh", script, source, sysroot, NULL, NULL};
+    struct process_request request = {.arguments = arguments};
+    int error = 0;
+
+    if (xen->release != NULL) {
+        state->helpers = text_join("%s/helpers", state->directory);
+        arguments[4] = state->helpers;
+        error = process_run_quietly(&request, "building what runs in dom0 (a source tree and a C compiler are needed)");
+    }
+    free(sysroot);
+    free(script);
+    free(source);
+    return error;
+}
+
+static int lab_start_locked(struct lab_state *state, const struct lab_xen *xen, long memory_mib)
 {
     char *image = NULL;
     double started = report_seconds_now();
@@ -115,14 +139,20 @@ static int lab_start_locked(struct lab_state *state, long memory_mib)
     if (error < 0)
         return error;
     if (state->qemu_pid != 0) {
+        if (strcmp(state->xen, xen->version) != 0)
+            return report_error(0, "the lab is up with Xen %s; end it first: xenolith lab down", state->xen);
         report_line("the lab is already up (%s, started by pid %d)", state->accelerator, (int)state->qemu_pid);
         return 0;
     }
-    error = lab_image_provide(&image);
+    free(state->xen);
+    state->xen = text_copy(xen->version);
+    error = lab_image_provide(xen, &image);
     if (error == 0)
         error = lab_state_directory_make(state);
     if (error == 0)
         error = share_fill(state);
+    if (error == 0)
+        error = helpers_make(state, xen, image);
     state->build_tree = install_tree();
     if (error == 0)
         error = lab_machine_start(state, image, memory_mib);
@@ -136,7 +166,9 @@ static int lab_start_locked(struct lab_state *state, long memory_mib)
 
 static int lab_up(int count, char **arguments)
 {
-    static const struct option options[] = {{"memory", required_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"memory", required_argument, NULL, 'm'}, {"xen", required_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'}, {0}};
+    const char *version = NULL;
     struct lab_state state;
     long memory_mib = 4096;
     int option;
@@ -146,19 +178,22 @@ static int lab_up(int count, char **arguments)
             fputs(usage_text, stdout);
             return 0;
         }
-        if (option != 'm' || size_mib(optarg, &memory_mib) < 0) {
+        if (option == 'x')
+            version = optarg;
+        else if (option != 'm' || size_mib(optarg, &memory_mib) < 0) {
             report_error(0, "lab up: --memory takes at least 2G, such as 4G");
             return EXIT_TOOL;
         }
     }
-    if (lab_state_open(&state) < 0)
+    const struct lab_xen *xen = lab_xen_find(version);
+    if (xen == NULL || lab_state_open(&state) < 0)
         return EXIT_TOOL;
     int lock_fd = file_lock(state.lock_file, true);
     if (lock_fd < 0) {
         report_error(lock_fd, "%s", state.lock_file);
         return EXIT_TOOL;
     }
-    int error = lab_start_locked(&state, memory_mib);
+    int error = lab_start_locked(&state, xen, memory_mib);
     close(lock_fd);
     lab_state_free(&state);
     return error < 0 ? EXIT_TOOL : 0;
@@ -214,7 +249,7 @@ static int lab_status(void)
         lab_state_free(&state);
         return 1;
     }
-    printf("accelerator  %s\nqemu         pid %d\ncontrol      127.0.0.1:%ld\ndirectory    %s\nconsole      %s\n", state.accelerator,
+    printf("xen          %s\naccelerator  %s\nqemu         pid %d\ncontrol      127.0.0.1:%ld\ndirectory    %s\nconsole      %s\n", state.xen, state.accelerator,
         (int)state.qemu_pid, state.agent_port, state.directory, state.serial_log);
     printf("/share       %s\n/host        %s\n\n", state.share, state.build_tree);
     fflush(stdout);

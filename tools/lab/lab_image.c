@@ -3,7 +3,7 @@
  * The lab's hypervisor, dom0 kernel and dom0 disk: built once, kept by content.
  *
  * cache/lab/KEY/ holds xen, vmlinuz, initramfs.gz, dom0.img, made by dom0/make-image.sh from Debian packages. KEY covers the
- * versions of all packages and the script, so that an update of either makes a new image; older ones are removed then.
+ * versions of all packages and the script, so that an update of either makes a new image; older ones of the same Xen are removed then.
  * Two builders at once are kept apart by a lock file; a half-made image is never seen (made aside, renamed).
  */
 #include "tools/lab/lab_image.h"
@@ -22,10 +22,12 @@
 #include "tools/base/report.h"
 #include "tools/image/package_set.h"
 
+/* The first is what the lab has where nothing is asked for. Others bring what a compiler needs, as our programs for dom0 must be linked
+ * against the libraries there (make-helpers.sh). */
+static const struct lab_xen xens[] = {{"4.17", NULL}, {"4.14", "bullseye"}, {"4.20", "trixie"}};
+
 static const char *const dom0_packages[] = {
-    "xen-hypervisor-4.17-amd64",
     "linux-image-amd64",
-    "xen-utils-4.17",
     "xen-utils-common",
     "xenstore-utils",
     "busybox-static",
@@ -48,6 +50,33 @@ static const char *const dom0_packages[] = {
     "curl",
     NULL,
 };
+
+/* NULL gives the default; of an unknown version NULL is returned, after a message. */
+const struct lab_xen *lab_xen_find(const char *version)
+{
+    for (size_t i = 0; i < sizeof(xens) / sizeof(xens[0]); i++)
+        if (version == NULL || strcmp(version, xens[i].version) == 0)
+            return &xens[i];
+    report_error(0, "there is no lab with Xen %s: 4.14, 4.17 or 4.20", version);
+    return NULL;
+}
+
+static int packages_find(struct package_set *set, const struct lab_xen *xen)
+{
+    struct text_list names = {0};
+
+    text_list_format(&names, "xen-hypervisor-%s-amd64", xen->version);
+    text_list_format(&names, "xen-utils-%s", xen->version);
+    if (xen->release != NULL) {
+        text_list_add(&names, "libxen-dev");
+        text_list_add(&names, "libc6-dev");
+    }
+    for (size_t i = 0; dom0_packages[i] != NULL; i++)
+        text_list_add(&names, dom0_packages[i]);
+    int error = package_set_resolve(set, (const char *const *)names.items, xen->release);
+    text_list_free(&names);
+    return error;
+}
 
 static void image_key(const struct package_set *packages, const char *script, char key[DIGEST_HEX_SIZE])
 {
@@ -124,12 +153,13 @@ static int tools_check(void)
     return 0;
 }
 
-/* Gives the directory with the four files, building them where needed; the caller frees the name. */
-int lab_image_provide(char **directory)
+/* Gives the directory with the image's files, building them where needed; the caller frees the name. */
+int lab_image_provide(const struct lab_xen *xen, char **directory)
 {
     struct package_set packages = {0};
     char key[DIGEST_HEX_SIZE];
-    char *cache = path_cache("lab");
+    char *name = xen->release != NULL ? text_join("lab-%s", xen->version) : text_copy("lab");
+    char *cache = path_cache(name);
     char *script = install_data("tools/lab/dom0/make-image.sh");
     char *lock_file = text_join("%s/lock", cache);
 
@@ -139,7 +169,7 @@ int lab_image_provide(char **directory)
     if (error == 0 && (error = directory_make(cache)) < 0)
         report_error(error, "cannot make the cache %s", cache);
     if (error == 0)
-        error = package_set_resolve(&packages, dom0_packages);
+        error = packages_find(&packages, xen);
     if (error < 0)
         goto out;
     image_key(&packages, script, key);
@@ -157,6 +187,7 @@ out:
     free(lock_file);
     free(script);
     free(cache);
+    free(name);
     if (error < 0) {
         free(*directory);
         *directory = NULL;

@@ -3,7 +3,8 @@
  * The state directory of the lab: one lab per user, shared by all build trees of that user.
  *
  *   ${XENOLITH_LAB_DIR:-${XDG_RUNTIME_DIR:-/tmp}/xenolith-lab-UID}/
- *     state         pid, port, accelerator, build tree: "key=value" lines
+ *     state         pid, port, accelerator, build tree, Xen: "key=value" lines
+ *     helpers/      where dom0 is of another Debian release: what runs in it, built for it
  *     serial.log    console of Xen and dom0            qmp.sock   QEMU's monitor
  *     share/        /share in dom0: token, bin/ and dom0/ (what dom0 runs of ours), guests/NAME/ (one directory a guest)
  *
@@ -93,6 +94,10 @@ static void state_line(struct lab_state *state, const char *key, const char *val
         state->accelerator = text_copy(value);
     else if (strcmp(key, "build_tree") == 0)
         state->build_tree = text_copy(value);
+    else if (strcmp(key, "xen") == 0)
+        state->xen = text_copy(value);
+    else if (strcmp(key, "helpers") == 0)
+        state->helpers = text_copy(value);
 }
 
 /* Reads the state file. qemu_pid is 0 afterwards when no lab runs. */
@@ -115,6 +120,8 @@ int lab_state_load(struct lab_state *state)
         state_line(state, line, equals + 1);
     }
     text_free(&text);
+    if (state->xen == NULL)
+        state->xen = text_copy("unknown");
     if (!lab_state_running(state))
         state->qemu_pid = 0;
     return 0;
@@ -124,8 +131,10 @@ int lab_state_save(const struct lab_state *state)
 {
     struct text text = {0};
 
-    text_format(&text, "pid=%d\nport=%ld\naccelerator=%s\nbuild_tree=%s\n", (int)state->qemu_pid, state->agent_port,
-        state->accelerator, state->build_tree);
+    text_format(&text, "pid=%d\nport=%ld\naccelerator=%s\nbuild_tree=%s\nxen=%s\n", (int)state->qemu_pid, state->agent_port,
+        state->accelerator, state->build_tree, state->xen);
+    if (state->helpers != NULL)
+        text_format(&text, "helpers=%s\n", state->helpers);
     int error = file_write(state->state_file, text.bytes, text.length);
     text_free(&text);
     return error < 0 ? report_error(error, "%s", state->state_file) : 0;
@@ -171,5 +180,7 @@ void lab_state_free(struct lab_state *state)
     free(state->lock_file);
     free(state->accelerator);
     free(state->build_tree);
+    free(state->xen);
+    free(state->helpers);
     *state = (struct lab_state){0};
 }

@@ -19,6 +19,8 @@ struct lab_state {
     long agent_port;
     char *accelerator;
     char *build_tree; /* /host in dom0 */
+    char *xen; /* its version, such as "4.17" */
+    char *helpers; /* the programs of tools/dom0-agent for this dom0, where not the build tree's; or NULL */
 };
 
 int lab_state_open(struct lab_state *state);

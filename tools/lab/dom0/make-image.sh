@@ -6,7 +6,7 @@
 #   usage: make-image.sh DEB-LIST OUT-DIR
 #
 # DEB-LIST names one .deb a line. OUT-DIR gets: xen (the hypervisor, gunzipped, since QEMU's -kernel does not do that),
-# vmlinuz, initramfs.gz and dom0.img (ext4). Packages are unpacked, not installed: no maintainer script runs, so no root
+# vmlinuz, initramfs.gz, dom0.img (ext4), and where libxen-dev is on the list sysroot (for make-helpers.sh). Packages are unpacked, not installed: no maintainer script runs, so no root
 # rights are needed (`xenolith lab` runs this as root of a user namespace, so that the files belong to root).
 # Everything that changes while the lab is developed (start-up script, agent, helpers) comes in by the 9p share and is not
 # in the image.
@@ -50,6 +50,7 @@ module_files() {
 
 copy_modules() {
 	version=$(basename "$kernel"/lib/modules/*)
+	find "$kernel/lib/modules" -name '*.ko.xz' -exec xz -d {} + # busybox's insmod takes them plain
 	depmod -b "$kernel" "$version"
 	for file in $(module_files); do
 		install -D -m 644 "$file" "$root/usr/lib/modules/$version/${file#*/lib/modules/"$version"/}"
@@ -72,7 +73,7 @@ finish_root() {
 		brctl route traceroute hexdump strings telnet which clear reset ionice chrt kill; do
 		[ -e "$root/usr/bin/$name" ] || [ -e "$root/usr/sbin/$name" ] || ln -s busybox "$root/usr/bin/$name"
 	done
-	[ -e "$root/usr/bin/python3" ] || ! [ -e "$root/usr/bin/python3.11" ] || ln -s python3.11 "$root/usr/bin/python3"
+	[ -e "$root/usr/bin/python3" ] || ln -s "$(basename "$(ls "$root"/usr/bin/python3.*[0-9])")" "$root/usr/bin/python3"
 	printf 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n' > "$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' > "$root/etc/group"
 	printf '127.0.0.1 localhost\n' > "$root/etc/hosts"
@@ -80,6 +81,22 @@ finish_root() {
 	printf 'passwd: files\ngroup: files\nhosts: files dns\n' > "$root/etc/nsswitch.conf"
 	ln -sf /proc/self/mounts "$root/etc/mtab"
 	ldconfig -r "$root"
+}
+
+# What a compiler needs to build for this dom0: headers, and libraries of its own release.
+take_sysroot() {
+	[ -e "$root/usr/include/xenctrl.h" ] || return 0
+	libraries=usr/lib/x86_64-linux-gnu
+	loader=lib64/ld-linux-x86-64.so.2 # its link is absolute
+	mkdir -p "$out/sysroot/$libraries" "$out/sysroot/usr/lib64"
+	ln -s usr/lib usr/lib64 "$out/sysroot/"
+	mv "$root/usr/include" "$out/sysroot/usr/"
+	ln -s "../lib/x86_64-linux-gnu/$(basename "$(readlink "$root/usr/$loader")")" "$out/sysroot/usr/$loader"
+	cp -a "$root/$libraries"/lib*.so* "$root/$libraries"/ld-* "$root/$libraries"/*.o "$root/$libraries"/libc_nonshared.a "$out/sysroot/$libraries/"
+	find "$out/sysroot/$libraries" -lname '/*' | while read -r link; do # /lib there is usr/lib here
+		ln -sf "$(basename "$(readlink "$link")")" "$link"
+	done
+	rm -f "$root/$libraries"/*.a
 }
 
 # stage_modules TREE MODULE...: copies modules with what they need, and the order to load them in.
@@ -150,6 +167,7 @@ make_linux_kernel() {
 }
 
 unpack
+take_sysroot
 copy_modules
 finish_root
 make_initramfs
