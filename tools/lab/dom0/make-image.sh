@@ -26,13 +26,14 @@ sch_netem sch_tbf sch_ingress cls_u32 af_packet nbd"
 
 unpack() {
 	rm -rf "$work"
-	mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64" "$kernel"
+	mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64" "$kernel/usr/lib"
+	ln -s usr/lib "$kernel/lib" # releases differ in where modules are
 	for dir in bin sbin lib lib64; do
 		ln -s "usr/$dir" "$root/$dir"
 	done
 	while read -r deb; do
 		case $deb in
-		*/linux-image-[0-9]* | */xen-hypervisor-*) dpkg-deb -x "$deb" "$kernel" ;;
+		*/linux-image-[0-9]* | */xen-hypervisor-*) dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$kernel" --keep-directory-symlink --no-same-owner ;;
 		*/linux-image-* | */initramfs-tools* | */linux-base_* | */udev_* | */python3-doc*) ;;
 		*) dpkg-deb --fsys-tarfile "$deb" | tar -x -p -C "$root" --keep-directory-symlink --no-same-owner \
 			--exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' \
@@ -91,6 +92,7 @@ take_sysroot() {
 	mkdir -p "$out/sysroot/$libraries" "$out/sysroot/usr/lib64"
 	ln -s usr/lib usr/lib64 "$out/sysroot/"
 	mv "$root/usr/include" "$out/sysroot/usr/"
+	[ ! -d "$root/usr/lib/linux/uapi" ] || { mkdir "$out/sysroot/usr/lib/linux" && mv "$root/usr/lib/linux/uapi" "$out/sysroot/usr/lib/linux/"; }
 	ln -s "../lib/x86_64-linux-gnu/$(basename "$(readlink "$root/usr/$loader")")" "$out/sysroot/usr/$loader"
 	cp -a "$root/$libraries"/lib*.so* "$root/$libraries"/ld-* "$root/$libraries"/*.o "$root/$libraries"/libc_nonshared.a "$out/sysroot/$libraries/"
 	find "$out/sysroot/$libraries" -lname '/*' | while read -r link; do # /lib there is usr/lib here
@@ -171,8 +173,11 @@ take_sysroot
 copy_modules
 finish_root
 make_initramfs
-make_linux_guest
-make_linux_kernel
+# The Linux guest to compare with is of this machine's own release, whatever Xen it runs on.
+if [ ! -e "$out/sysroot" ]; then
+	make_linux_guest
+	make_linux_kernel
+fi
 cp "$kernel/boot/vmlinuz-$version" "$out/vmlinuz"
 gunzip -c "$kernel"/boot/xen-4.*-amd64.gz > "$out/xen"
 mke2fs -q -t ext4 -O ^has_journal -d "$root" "$out/dom0.img" 1G
