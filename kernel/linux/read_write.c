@@ -25,32 +25,29 @@ static long write_run(struct file *file, struct io_vector *vector, uint64_t *pos
     return likely(result != -EPIPE) || !file_is_socket(file) ? result : write_result(result);
 }
 
+/* One buffer; position NULL is the file's own. Lets go of the file. */
+static inline long buffer_transfer(struct file *file, uint64_t buffer, uint64_t length_bytes, uint64_t *position, bool write)
+{
+    struct buffer_argument argument;
+    long result = buffer_argument(&argument, buffer, length_bytes);
+    if (!result)
+        result = write ? write_run(file, &argument.vector, position) : file_read(file, &argument.vector, position);
+    file_release(file);
+    return result;
+}
+
 long sys_read(int fd, uint64_t buffer, uint64_t length_bytes)
 {
     struct file *file;
     long result = file_argument(fd, &file);
-    if (result)
-        return result;
-    struct buffer_argument argument;
-    result = buffer_argument(&argument, buffer, length_bytes);
-    if (!result)
-        result = file_read(file, &argument.vector, NULL);
-    file_release(file);
-    return result;
+    return result ? result : buffer_transfer(file, buffer, length_bytes, NULL, false);
 }
 
 long sys_write(int fd, uint64_t buffer, uint64_t length_bytes)
 {
     struct file *file;
     long result = file_argument(fd, &file);
-    if (result)
-        return result;
-    struct buffer_argument argument;
-    result = buffer_argument(&argument, buffer, length_bytes);
-    if (!result)
-        result = write_run(file, &argument.vector, NULL);
-    file_release(file);
-    return result;
+    return result ? result : buffer_transfer(file, buffer, length_bytes, NULL, true);
 }
 
 /* Linux asks in this order: offset, descriptor, whether it can seek. */
@@ -71,31 +68,17 @@ static int positioned_file(int fd, int64_t offset, struct file **file)
 long sys_pread64(int fd, uint64_t buffer, uint64_t length_bytes, int64_t offset)
 {
     struct file *file;
-    struct buffer_argument argument;
     uint64_t position = (uint64_t)offset;
     long result = positioned_file(fd, offset, &file);
-    if (result)
-        return result;
-    result = buffer_argument(&argument, buffer, length_bytes);
-    if (!result)
-        result = file_read(file, &argument.vector, &position);
-    file_release(file);
-    return result;
+    return result ? result : buffer_transfer(file, buffer, length_bytes, &position, false);
 }
 
 long sys_pwrite64(int fd, uint64_t buffer, uint64_t length_bytes, int64_t offset)
 {
     struct file *file;
-    struct buffer_argument argument;
     uint64_t position = (uint64_t)offset;
     long result = positioned_file(fd, offset, &file);
-    if (result)
-        return result;
-    result = buffer_argument(&argument, buffer, length_bytes);
-    if (!result)
-        result = write_run(file, &argument.vector, &position);
-    file_release(file);
-    return result;
+    return result ? result : buffer_transfer(file, buffer, length_bytes, &position, true);
 }
 
 /* The six vector calls: position NULL is the file's own. */

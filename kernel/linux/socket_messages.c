@@ -210,10 +210,26 @@ long sys_recvmsg(int fd, uint64_t message, uint32_t flags)
     return result;
 }
 
-static int length_answer(uint64_t messages, uint32_t index, long length_bytes)
+/* Sends or receives the messages of one array from *done on, as long as it goes; 0 at the array's end or the deadline. */
+static long messages_transfer(struct file *file, uint64_t messages, uint32_t count, uint32_t flags, bool send, uint64_t deadline_ns, uint32_t *done)
 {
-    uint32_t length = (uint32_t)length_bytes;
-    return user_store(messages + index * sizeof(struct linux_mmsghdr) + offsetof(struct linux_mmsghdr, length_bytes), &length);
+    count = minimum(count, MESSAGES_MOST);
+    while (*done < count) {
+        uint64_t message = messages + *done * sizeof(struct linux_mmsghdr);
+        long result = send ? send_message(file, message, flags) : receive_message(file, message, flags & ~LINUX_MSG_WAITFORONE);
+        if (result < 0)
+            return result;
+        uint32_t length = (uint32_t)result;
+        if (user_store(message + offsetof(struct linux_mmsghdr, length_bytes), &length))
+            return -EFAULT;
+        ++*done;
+        if (!send && (flags & LINUX_MSG_WAITFORONE))
+            flags |= LINUX_MSG_DONTWAIT;
+        if (deadline_ns != WAIT_FOREVER && clock_monotonic_ns() >= deadline_ns)
+            break;
+        thread_yield_if_due();
+    }
+    return 0;
 }
 
 long sys_sendmmsg(int fd, uint64_t messages, uint32_t count, uint32_t flags)
@@ -223,20 +239,9 @@ long sys_sendmmsg(int fd, uint64_t messages, uint32_t count, uint32_t flags)
     long result = socket_argument(fd, &file);
     if (result)
         return result;
-    count = minimum(count, MESSAGES_MOST);
-    while (done < count) {
-        result = send_message(file, messages + done * sizeof(struct linux_mmsghdr), flags);
-        if (result < 0)
-            break;
-        if (length_answer(messages, done, result)) {
-            result = -EFAULT;
-            break;
-        }
-        done++;
-        thread_yield_if_due();
-    }
+    result = messages_transfer(file, messages, count, flags, true, WAIT_FOREVER, &done);
     file_release(file);
-    return done ? (long)done : result < 0 ? result : 0;
+    return done ? (long)done : result;
 }
 
 /* The timeout is looked at between messages only, and what is left of it is written back, as Linux does. */
@@ -250,27 +255,12 @@ long sys_recvmmsg(int fd, uint64_t messages, uint32_t count, uint32_t flags, uin
         result = socket_argument(fd, &file);
     if (result)
         return result;
-    count = minimum(count, MESSAGES_MOST);
-    while (done < count) {
-        result = receive_message(file, messages + done * sizeof(struct linux_mmsghdr), flags & ~LINUX_MSG_WAITFORONE);
-        if (result < 0)
-            break;
-        if (length_answer(messages, done, result)) {
-            result = -EFAULT;
-            break;
-        }
-        done++;
-        if (flags & LINUX_MSG_WAITFORONE)
-            flags |= LINUX_MSG_DONTWAIT;
-        if (clock_monotonic_ns() >= deadline_ns)
-            break;
-        thread_yield_if_due();
-    }
+    result = messages_transfer(file, messages, count, flags, false, deadline_ns, &done);
     file_release(file);
     if (timeout && done) {
         uint64_t now_ns = clock_monotonic_ns();
         if (time_answer(timeout, deadline_ns > now_ns && deadline_ns != WAIT_FOREVER ? deadline_ns - now_ns : 0))
             return -EFAULT;
     }
-    return done ? (long)done : result < 0 ? result : 0;
+    return done ? (long)done : result;
 }

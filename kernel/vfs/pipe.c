@@ -98,34 +98,18 @@ size_t pipe_room(struct pipe *pipe, size_t wanted)
     return pipe->ring_bytes - pipe_used(pipe);
 }
 
-static size_t pipe_copy_in(struct pipe *pipe, struct io_vector *vector, size_t length)
+/* Moves up to length bytes from the vector into the ring, or out of the ring, which holds that many. */
+static size_t pipe_copy(struct pipe *pipe, struct io_vector *vector, size_t length, bool in)
 {
+    size_t *place = in ? &pipe->head : &pipe->tail;
     size_t total = 0;
 
     while (total < length) {
-        size_t at = pipe->head & (pipe->ring_bytes - 1);
+        size_t at = *place & (pipe->ring_bytes - 1);
         size_t piece = minimum(length - total, pipe->ring_bytes - at);
-        size_t copied = io_vector_get(vector, pipe->ring + at, piece);
+        size_t copied = in ? io_vector_get(vector, pipe->ring + at, piece) : io_vector_put(vector, pipe->ring + at, piece);
 
-        pipe->head += copied;
-        total += copied;
-        if (copied < piece)
-            break;
-    }
-    return total;
-}
-
-static size_t pipe_copy_out(struct pipe *pipe, struct io_vector *vector)
-{
-    size_t length = minimum(pipe_used(pipe), vector->remaining_bytes);
-    size_t total = 0;
-
-    while (total < length) {
-        size_t at = pipe->tail & (pipe->ring_bytes - 1);
-        size_t piece = minimum(length - total, pipe->ring_bytes - at);
-        size_t copied = io_vector_put(vector, pipe->ring + at, piece);
-
-        pipe->tail += copied;
+        *place += copied;
         total += copied;
         if (copied < piece)
             break;
@@ -151,7 +135,7 @@ static long pipe_read(struct file *file, struct io_vector *vector, uint64_t *pos
         bool ready = pipe_used(pipe) > 0;
         bool ended = pipe->writers == 0;
 
-        answer = ready ? (long)pipe_copy_out(pipe, vector) : 0;
+        answer = ready ? (long)pipe_copy(pipe, vector, minimum(pipe_used(pipe), vector->remaining_bytes), false) : 0;
         mutex_unlock(&pipe->lock);
         if (ready) {
             if (answer == 0)
@@ -179,7 +163,7 @@ static long write_round(struct pipe *pipe, struct io_vector *vector)
     if (room == 0 || (wanted <= PIPE_ATOMIC_BYTES && room < wanted))
         return 0;
 
-    size_t copied = pipe_copy_in(pipe, vector, minimum(room, wanted));
+    size_t copied = pipe_copy(pipe, vector, minimum(room, wanted), true);
 
     return copied ? (long)copied : -EFAULT;
 }
