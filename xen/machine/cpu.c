@@ -13,7 +13,6 @@
 
 #include "kernel/base/bits.h"
 #include "kernel/base/panic.h"
-#include "xen/machine/clock.h"
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/event_channel.h"
 #include "xen/machine/hypercall.h"
@@ -23,8 +22,6 @@
 #include "xen/x86/paging.h"
 
 struct cpu_machine cpu_boot_block attribute_aligned(64);
-
-#define YIELD_NS 50000u
 
 _Atomic uint64_t cpu_started_mask;
 
@@ -105,12 +102,9 @@ bool cpu_events_masked(void)
     return cpu_current()->event_mask_depth > 0;
 }
 
-/* A poll for nothing but the time: a yield comes back at once where nobody else wants this very processor. */
 void cpu_yield(void)
 {
-    struct sched_poll request = { .nr_ports = 0, .timeout = clock_to_system_ns(clock_monotonic_ns() + YIELD_NS) };
-
-    hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_poll, (uint64_t)&request);
+    hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
 }
 
 /* The kick's other work is done by the entry itself: whoever leaves the kernel looks at the reschedule flag. */
@@ -126,15 +120,28 @@ int cpu_bind_kick(struct cpu_machine *machine)
     return machine->kick_port ? 0 : event_channel_bind_ipi(machine->cpu.number, kick_receive, NULL, &machine->kick_port);
 }
 
+void cpu_send_kicks(struct cpu_machine *machine)
+{
+    for (uint64_t rest = machine->kicks_due; rest != 0; rest &= rest - 1)
+        event_channel_send(read_once(cpu_machine_by_number(bits_lowest(rest))->kick_port));
+    machine->kicks_due = 0;
+    machine->cpu.event_mask_depth &= ~CPU_KICKS_DUE;
+}
+
+/*
+ * Xen may well run the kicked vCPU in our place: who kicks under a spinlock would leave it held, and the kicked one would be the first
+ * to want it. So kicks wait until events are about to be unmasked.
+ */
 void cpu_kick(unsigned int number)
 {
     struct cpu_machine *machine = cpu_machine_by_number(number);
 
-    if (machine == NULL || machine == cpu_machine_current())
+    if (machine == NULL || machine == cpu_machine_current() || machine->kick_port == 0) /* it is bound before the CPU runs */
         return;
-    event_port_t port = read_once(machine->kick_port);
-    if (port != 0) /* it is bound before the CPU runs, and CPU 0's before any other runs */
-        event_channel_send(port);
+    cpu_events_mask();
+    cpu_machine_current()->kicks_due |= 1ull << number;
+    cpu_current()->event_mask_depth |= CPU_KICKS_DUE;
+    cpu_events_unmask();
 }
 
 void cpu_kick_and_wait(uint64_t mask)

@@ -18,7 +18,7 @@ struct thread;
 struct cpu {
     struct cpu *self;            /* first: %gs:0 */
     uint32_t number;
-    uint32_t event_mask_depth;   /* nested spinlocks */
+    uint32_t event_mask_depth;   /* nested spinlocks; its highest bit is cpu_machine.h's */
     struct thread *current;      /* kernel/sched's */
     void *entry_stack_top;       /* where Xen / the IST puts frames from user mode */
     bool reschedule;             /* looked at on the way back to user mode; other CPUs set it under the run queue's lock */
@@ -53,7 +53,7 @@ static inline void cpu_relax(void)
 {
     __builtin_ia32_pause();
 }
-/* Lets other vCPUs have the processor for some 50 us, or until an event: we wait for what one of them does. Any context. */
+/* Lets other vCPUs that want it have the processor: we wait for what one of them does. Any context. */
 void cpu_yield(void);
 /* Makes `number` look at its reschedule flag soon (an IPI by event channel; nothing for the current CPU). */
 void cpu_kick(unsigned int number);

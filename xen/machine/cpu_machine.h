@@ -17,6 +17,7 @@
 #define CPU_QUEUE_ENTRIES 32
 #define CPU_ENTRY_STACK_BYTES 1024
 #define CPU_PORT_WORDS 16 /* of event ports, 1024 in all */
+#define CPU_KICKS_DUE 0x80000000u /* a bit of event_mask_depth, so that the common unmask need not look for them */
 
 struct paging_root;
 
@@ -31,6 +32,7 @@ struct cpu_machine {
     _Atomic uint64_t ports[CPU_PORT_WORDS];            /* event ports that come to this CPU */
     event_port_t kick_port;                            /* cpu_kick() sends it; 0 while CPU 0 is alone */
     event_port_t timer_port;
+    uint64_t kicks_due;                                /* CPUs to be kicked once no spinlock is held, with CPU_KICKS_DUE; see cpu_kick() */
     uint64_t fs_base;                                  /* what is loaded; see context.c */
     uint64_t user_gs_base;
     uint16_t held_ranks[8];                            /* debug builds: ranks of the spinlocks held */
@@ -74,6 +76,19 @@ void cpu_block_forget(const struct cpu_machine *machine);
 bool cpu_place_vcpu_info(struct cpu_machine *machine);
 /* Gives the CPU the event that others kick it by. 0 or Xen's error. */
 int cpu_bind_kick(struct cpu_machine *machine);
+/* Sends the kicks that are due. No spinlock is held. */
+void cpu_send_kicks(struct cpu_machine *machine);
+/* Takes one level of the event mask back, and sends the kicks that waited for it. True: it was the last, so events are to be delivered again. */
+static inline bool cpu_mask_take_back(struct cpu_machine *machine)
+{
+    uint32_t depth = --machine->cpu.event_mask_depth;
+
+    if (unlikely(depth == CPU_KICKS_DUE)) {
+        cpu_send_kicks(machine);
+        return true;
+    }
+    return depth == 0;
+}
 void cpu_set_online(unsigned int number, bool online);
 
 /* CPUs that may hold translations of the kernel's half: all that were ever started. Xen reads it in flushes. */

@@ -28,7 +28,7 @@ void cpu_events_unmask_pv(void)
     struct vcpu_info *vcpu_info = machine->vcpu_info;
 
     assert(machine->cpu.event_mask_depth > 0);
-    if (--machine->cpu.event_mask_depth > 0)
+    if (!cpu_mask_take_back(machine))
         return;
     compiler_barrier();
     write_once(vcpu_info->evtchn_upcall_mask, 0);
@@ -41,6 +41,7 @@ void cpu_wait_for_event_pv(void)
 {
     struct cpu_machine *machine = cpu_machine_current();
 
+    cpu_send_kicks(machine);
     assert(machine->cpu.event_mask_depth == 1);
     /* Unmasks and sleeps in one step, so no event is lost; what woke us has been delivered when it returns. */
     hypercall_2(__HYPERVISOR_sched_op, SCHEDOP_block, 0);

@@ -217,4 +217,5 @@ void event_channel_deliver(void)
         write_once(machine->upcalls, machine->upcalls + 1);
     } while (read_once(vcpu_info->evtchn_upcall_pending));
     machine->cpu.event_context_depth--;
+    cpu_send_kicks(machine);
 }
