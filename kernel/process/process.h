@@ -75,7 +75,7 @@ struct process {
     uint64_t interval_deadline_ns;          /* p 0: off */
     struct list posix_timers;               /* p */
     int next_timer_id;                      /* p */
-    struct list table_link;                 /* t */
+    struct list table_link, all_link;       /* t */
     uint64_t start_ns;                      /* f */
     int nice;                               /* p */
     bool dumpable, no_new_privileges, child_subreaper; /* p */

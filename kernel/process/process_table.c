@@ -16,6 +16,7 @@
 struct spinlock process_table_lock = SPINLOCK_INITIALIZER("process table", PROCESS_TABLE_RANK);
 static struct list task_buckets[BUCKET_COUNT];     /* process_table_lock */
 static struct list process_buckets[BUCKET_COUNT];  /* process_table_lock */
+static struct list all_processes = LIST_INITIALIZER(all_processes); /* process_table_lock */
 static int next_id = ID_FIRST;                     /* process_table_lock */
 static unsigned int processes;                     /* process_table_lock */
 
@@ -50,12 +51,11 @@ static struct task *task_find_locked(int tid)
 
 static bool id_names_group(int id)
 {
-    for (unsigned int i = 0; i < BUCKET_COUNT; i++) {
-        struct process *process;
-        list_for_each(process, bucket_of(process_buckets, (int)i), table_link)
-            if (process->group_id == id || process->session_id == id)
-                return true;
-    }
+    struct process *process;
+
+    list_for_each(process, &all_processes, all_link)
+        if (process->group_id == id || process->session_id == id)
+            return true;
     return false;
 }
 
@@ -88,12 +88,14 @@ int process_table_new_id(int wanted, int *id)
 void process_table_add(struct process *process)
 {
     list_add_last(bucket_of(process_buckets, process->pid), &process->table_link);
+    list_add_last(&all_processes, &process->all_link);
     processes++;
 }
 
 void process_table_remove(struct process *process)
 {
     list_remove(&process->table_link);
+    list_remove(&process->all_link);
     list_remove(&process->sibling_link);
     processes--;
 }
@@ -144,15 +146,12 @@ struct task *task_find(int tid)
 
 struct process *process_next(int pid)
 {
-    struct process *best = NULL;
+    struct process *process, *best = NULL;
 
     spinlock_lock(&process_table_lock);
-    for (unsigned int i = 0; i < BUCKET_COUNT; i++) {
-        struct process *process;
-        list_for_each(process, bucket_of(process_buckets, (int)i), table_link)
-            if (process->pid >= pid && (!best || process->pid < best->pid))
-                best = process;
-    }
+    list_for_each(process, &all_processes, all_link)
+        if (process->pid >= pid && (!best || process->pid < best->pid))
+            best = process;
     if (best)
         process_take(best);
     spinlock_unlock(&process_table_lock);
@@ -175,12 +174,11 @@ struct task *task_next(struct process *process, int tid)
 
 void process_for_each(void (*visit)(struct process *process, void *context), void *context)
 {
+    struct process *process;
+
     spinlock_lock(&process_table_lock);
-    for (unsigned int i = 0; i < BUCKET_COUNT; i++) {
-        struct process *process;
-        list_for_each(process, bucket_of(process_buckets, (int)i), table_link)
-            visit(process, context);
-    }
+    list_for_each(process, &all_processes, all_link)
+        visit(process, context);
     spinlock_unlock(&process_table_lock);
 }
 
@@ -196,22 +194,20 @@ void task_for_each(struct process *process, void (*visit)(struct task *task, voi
 
 void process_group_for_each(int group_id, void (*visit)(struct process *process, void *context), void *context)
 {
-    for (unsigned int i = 0; i < BUCKET_COUNT; i++) {
-        struct process *process;
-        list_for_each(process, bucket_of(process_buckets, (int)i), table_link)
-            if (process->group_id == group_id)
-                visit(process, context);
-    }
+    struct process *process;
+
+    list_for_each(process, &all_processes, all_link)
+        if (process->group_id == group_id)
+            visit(process, context);
 }
 
 bool process_group_exists(int group_id, int session_id)
 {
-    for (unsigned int i = 0; i < BUCKET_COUNT; i++) {
-        struct process *process;
-        list_for_each(process, bucket_of(process_buckets, (int)i), table_link)
-            if (process->group_id == group_id && process->session_id == session_id)
-                return true;
-    }
+    struct process *process;
+
+    list_for_each(process, &all_processes, all_link)
+        if (process->group_id == group_id && process->session_id == session_id)
+            return true;
     return false;
 }
 
