@@ -128,6 +128,15 @@ void cpu_send_kicks(struct cpu_machine *machine)
     machine->cpu.event_mask_depth &= ~CPU_KICKS_DUE;
 }
 
+void cpu_unmask_kicking(void)
+{
+    struct cpu_machine *machine = cpu_machine_current();
+
+    machine->cpu.event_mask_depth++;
+    cpu_send_kicks(machine);
+    cpu_events_unmask();
+}
+
 /*
  * Xen may well run the kicked vCPU in our place: who kicks under a spinlock would leave it held, and the kicked one would be the first
  * to want it. So kicks wait until events are about to be unmasked.

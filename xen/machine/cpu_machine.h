@@ -78,17 +78,8 @@ bool cpu_place_vcpu_info(struct cpu_machine *machine);
 int cpu_bind_kick(struct cpu_machine *machine);
 /* Sends the kicks that are due. No spinlock is held. */
 void cpu_send_kicks(struct cpu_machine *machine);
-/* Takes one level of the event mask back, and sends the kicks that waited for it. True: it was the last, so events are to be delivered again. */
-static inline bool cpu_mask_take_back(struct cpu_machine *machine)
-{
-    uint32_t depth = --machine->cpu.event_mask_depth;
-
-    if (unlikely(depth == CPU_KICKS_DUE)) {
-        cpu_send_kicks(machine);
-        return true;
-    }
-    return depth == 0;
-}
+/* The rest of an unmask that leaves CPU_KICKS_DUE alone in event_mask_depth: sends them, and has events delivered again. */
+void cpu_unmask_kicking(void);
 void cpu_set_online(unsigned int number, bool online);
 
 /* CPUs that may hold translations of the kernel's half: all that were ever started. Xen reads it in flushes. */

@@ -8,33 +8,42 @@
 
 #include <xen/sched.h>
 
-#include "kernel/base/panic.h"
-#include "xen/machine/cpu_machine.h"
 #include "xen/machine/cpu_mode.h"
 #include "xen/machine/hypercall.h"
 
-void cpu_events_mask_pv(void)
+static inline void events_hold(struct cpu_machine *machine)
 {
-    struct cpu_machine *machine = cpu_machine_current();
-
     write_once(machine->vcpu_info->evtchn_upcall_mask, 1);
-    compiler_barrier();
-    machine->cpu.event_mask_depth++;
 }
 
-void cpu_events_unmask_pv(void)
+static inline void events_let(struct cpu_machine *machine)
 {
-    struct cpu_machine *machine = cpu_machine_current();
     struct vcpu_info *vcpu_info = machine->vcpu_info;
 
-    assert(machine->cpu.event_mask_depth > 0);
-    if (!cpu_mask_take_back(machine))
-        return;
-    compiler_barrier();
     write_once(vcpu_info->evtchn_upcall_mask, 0);
     compiler_barrier(); /* an event after this look finds the mask clear and is delivered by Xen itself */
     if (unlikely(read_once(vcpu_info->evtchn_upcall_pending)))
         hypercall_2(__HYPERVISOR_xen_version, 0, 0);
+}
+
+void cpu_events_mask_pv(void)
+{
+    events_mask();
+}
+
+void cpu_events_unmask_pv(void)
+{
+    events_unmask();
+}
+
+void spinlock_lock_pv(struct spinlock *lock)
+{
+    events_mask_and_lock(lock);
+}
+
+void spinlock_unlock_pv(struct spinlock *lock)
+{
+    events_unlock_and_unmask(lock);
 }
 
 void cpu_wait_for_event_pv(void)

@@ -3,23 +3,38 @@
  * The event mask under PVH: the processor's interrupt flag, as events come as an interrupt. Xen keeps no mask of its own
  * there (evtchn_upcall_mask means nothing), and what is pending is delivered by sti itself.
  */
-#include "kernel/base/panic.h"
-#include "xen/machine/cpu_machine.h"
 #include "xen/machine/cpu_mode.h"
+
+static inline void events_hold(struct cpu_machine *machine)
+{
+    (void)machine;
+    __asm__ volatile("cli" : : : "memory");
+}
+
+static inline void events_let(struct cpu_machine *machine)
+{
+    (void)machine;
+    __asm__ volatile("sti" : : : "memory");
+}
 
 void cpu_events_mask_pvh(void)
 {
-    __asm__ volatile("cli" : : : "memory");
-    cpu_current()->event_mask_depth++;
+    events_mask();
 }
 
 void cpu_events_unmask_pvh(void)
 {
-    struct cpu_machine *machine = cpu_machine_current();
+    events_unmask();
+}
 
-    assert(machine->cpu.event_mask_depth > 0);
-    if (cpu_mask_take_back(machine))
-        __asm__ volatile("sti" : : : "memory");
+void spinlock_lock_pvh(struct spinlock *lock)
+{
+    events_mask_and_lock(lock);
+}
+
+void spinlock_unlock_pvh(struct spinlock *lock)
+{
+    events_unlock_and_unmask(lock);
 }
 
 void cpu_wait_for_event_pvh(void)

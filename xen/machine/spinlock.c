@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Ticket locks with events masked. `next` is the ticket to draw, `serving` the one being served; the lock is free where
- * they are equal. Debug builds keep the ranks of the locks this CPU holds and panic on one taken against the order.
+ * they are equal. The common ways in and out are cpu_mode.h's, with the event mask in them. Debug builds keep the ranks of
+ * the locks this CPU holds and panic on one taken against the order.
  */
 #include "xen/machine/spinlock.h"
 
@@ -11,7 +12,7 @@
 #define SPIN_LIMIT 2000u /* some 20 microseconds */
 #define SPIN_AGAIN 200u
 
-static void order_take(struct spinlock *lock)
+void spinlock_order_take(struct spinlock *lock)
 {
     struct cpu_machine *machine = cpu_machine_current();
 
@@ -25,7 +26,7 @@ static void order_take(struct spinlock *lock)
     lock->holder = (uint16_t)(machine->cpu.number + 1);
 }
 
-static void order_release(struct spinlock *lock)
+void spinlock_order_release(struct spinlock *lock)
 {
     struct cpu_machine *machine = cpu_machine_current();
 
@@ -49,7 +50,7 @@ void spinlock_init(struct spinlock *lock, const char *name, uint16_t rank)
  * that of a ticket before ours, and lets Xen run it. It does not sleep: a lock that goes from one sleeper to the next, in the order of
  * tickets, was seen to take a hundred microseconds for each.
  */
-static void ticket_wait(struct spinlock *lock, uint16_t ticket)
+void spinlock_wait(struct spinlock *lock, uint16_t ticket)
 {
     unsigned int spins = 0;
 
@@ -60,16 +61,6 @@ static void ticket_wait(struct spinlock *lock, uint16_t ticket)
         spins = SPIN_LIMIT - SPIN_AGAIN;
         cpu_yield();
     }
-}
-
-void spinlock_lock(struct spinlock *lock)
-{
-    cpu_events_mask();
-    uint16_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    if (unlikely(atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket))
-        ticket_wait(lock, ticket);
-    if (DEBUG_BUILD)
-        order_take(lock);
 }
 
 bool spinlock_try_lock(struct spinlock *lock)
@@ -83,17 +74,8 @@ bool spinlock_try_lock(struct spinlock *lock)
         return false;
     }
     if (DEBUG_BUILD)
-        order_take(lock);
+        spinlock_order_take(lock);
     return true;
-}
-
-void spinlock_unlock(struct spinlock *lock)
-{
-    if (DEBUG_BUILD)
-        order_release(lock);
-    uint16_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, (uint16_t)(serving + 1), memory_order_release);
-    cpu_events_unmask();
 }
 
 bool spinlock_held(const struct spinlock *lock)

@@ -24,5 +24,9 @@ void spinlock_init(struct spinlock *lock, const char *name, uint16_t rank);
 void spinlock_lock(struct spinlock *lock);
 bool spinlock_try_lock(struct spinlock *lock);
 void spinlock_unlock(struct spinlock *lock);
+/* cpu_mode.h's: waits for the ticket's turn; debug builds' book of the locks that are held. */
+void spinlock_wait(struct spinlock *lock, uint16_t ticket);
+void spinlock_order_take(struct spinlock *lock);
+void spinlock_order_release(struct spinlock *lock);
 /* For assertions. In builds without lock checks it answers whether anybody holds it. */
 bool spinlock_held(const struct spinlock *lock);

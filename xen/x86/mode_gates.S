@@ -33,6 +33,8 @@ mode_gates:
     mode_gate processor_cpuid
     mode_gate segment_base_set_fs
     mode_gate segment_base_set_user_gs
+    mode_gate spinlock_lock
+    mode_gate spinlock_unlock
 
     .globl mode_gates_end
 mode_gates_end:
