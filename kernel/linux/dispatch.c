@@ -75,29 +75,34 @@ static long call_refuse(uint32_t number)
     return -error;
 }
 
-static void call_count(uint32_t number)
+/* The CPU's first call, or one that has no handler. */
+static long attribute_noinline call_run_slowly(const struct trap_frame *frame, uint32_t number)
 {
-    uint32_t **place = &counters[cpu_current()->number]; /* nobody else writes it: nothing here sleeps */
+    uint32_t **place = &counters[cpu_current()->number];
 
-    if (unlikely(!*place)) {
+    if (number >= SYSTEM_CALL_LIMIT || !handlers[number])
+        return call_refuse(number);
+    if (!*place) {
         cpu_events_mask();
         write_once(*place, memory_allocate_zeroed(sizeof(first_counters)));
         cpu_events_unmask();
     }
-    if (likely(*place))
+    if (*place)
         (*place)[number]++;
+    return ((handler_t)handlers[number])(frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
 }
 
-static long call_run(struct trap_frame *frame, uint32_t number)
+static inline long call_run(const struct trap_frame *frame, uint32_t number)
 {
-    if (unlikely(number >= SYSTEM_CALL_LIMIT || !handlers[number]))
-        return call_refuse(number);
-    call_count(number);
-    handler_t handler = (handler_t)handlers[number];
-    return handler(frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
+    uint32_t *own = counters[cpu_current()->number]; /* nobody else writes it: nothing here sleeps */
+
+    if (unlikely(number >= SYSTEM_CALL_LIMIT || !handlers[number] || !own))
+        return call_run_slowly(frame, number);
+    own[number]++;
+    return ((handler_t)handlers[number])(frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
 }
 
-static void call_run_traced(struct trap_frame *frame, uint32_t number)
+static void attribute_noinline call_run_traced(struct trap_frame *frame, uint32_t number)
 {
     const uint64_t arguments[6] = { frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9 };
     struct strace_line *line = strace_begin(system_call_name(number), number, system_call_kinds(number), arguments);
@@ -112,11 +117,10 @@ void upcall_system_call(struct trap_frame *frame)
     uint32_t number = (uint32_t)frame->rax;
     frame->original_rax = number;
     task_enter_kernel(task_current());
-    if (unlikely(strace_enabled)) {
+    if (unlikely(strace_enabled))
         call_run_traced(frame, number);
-        return;
-    }
-    frame->rax = (uint64_t)call_run(frame, number);
+    else
+        frame->rax = (uint64_t)call_run(frame, number);
 }
 
 /* An interrupted sleep goes on with what it left in the task; set by the call that answered -ERESTART_RESTARTBLOCK. */

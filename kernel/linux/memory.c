@@ -320,7 +320,7 @@ long sys_membarrier(int command, uint32_t flags, int cpu)
             return -EPERM;
         if (flags != 0 && (cpu < 0 || cpu >= (int)CPU_LIMIT || !(cpu_online_mask() & (1ull << cpu))))
             return 0; /* nobody runs there */
-        atomic_fetch_add(&process->rseq_barriers, 1);
+        rseq_barrier(process);
         return barrier(false);
     default:
         return -EINVAL;

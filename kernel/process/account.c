@@ -10,11 +10,6 @@
 
 static uint64_t start_ticks, start_ns;
 
-static inline uint64_t account_ticks(void)
-{
-    return __builtin_ia32_rdtsc();
-}
-
 void account_init(void)
 {
     start_ticks = account_ticks();
@@ -32,19 +27,10 @@ uint64_t account_ticks_to_ns(uint64_t ticks)
 
 void task_enter_kernel(struct task *task)
 {
-    uint64_t now = account_ticks();
-
     if (task->in_kernel)
         return;
     task->in_kernel = true;
-    task->user_ticks += now - task->door_ticks;
-}
-
-/* The last act before user mode. */
-void task_leave_kernel(struct task *task)
-{
-    task->in_kernel = false;
-    task->door_ticks = account_ticks();
+    task->user_ticks += account_ticks() - task->door_ticks;
 }
 
 void task_times_get(struct task *task, uint64_t *user_ns, uint64_t *system_ns)

@@ -136,7 +136,7 @@ static int clone_task_parts(struct task *self, struct task *child, uint64_t flag
         child->rseq_area = self->rseq_area;
         child->rseq_bytes = self->rseq_bytes;
         child->rseq_signature = self->rseq_signature;
-        child->rseq_switches = ~0ull; /* due */
+        child->rseq_cpu = self->rseq_cpu;
     }
     /* A thread starts without an alternate stack; a forked process is where its parent was. */
     if (!(flags & CLONE_VM) || (flags & CLONE_VFORK)) {

@@ -98,7 +98,6 @@ struct process {
     uint64_t faults_minor, faults_major;    /* p of spaces left */
     uint64_t switches_voluntary, switches_involuntary; /* p of ended tasks */
     uint32_t barriers;                      /* own tasks: kinds of membarrier() that were registered for; gone at exec */
-    _Atomic uint64_t rseq_barriers;         /* a restartable sequences begun before the last change are to be aborted */
     struct cpu_timer *cpu_timers;           /* p ITIMER_VIRTUAL and ITIMER_PROF; NULL until first set */
 };
 
@@ -119,7 +118,7 @@ struct task {
     uint64_t alternate_stack, alternate_stack_bytes; uint32_t alternate_stack_flags; /* s */
     uint64_t clear_child_tid;               /* s */
     uint64_t robust_list; size_t robust_list_bytes; /* s */
-    uint64_t rseq_area, rseq_switches; uint32_t rseq_bytes, rseq_signature; /* s area 0: none; rseq.c */
+    uint64_t rseq_area; uint32_t rseq_bytes, rseq_signature, rseq_cpu; /* s area 0: none; the CPU it has; rseq.c */
     char command[16];                       /* p */
     uint64_t vfork_done;                    /* a address-space handed back flag */
     uint64_t user_ticks, door_ticks;        /* s time-stamp counter spent in user mode; at the last door */
@@ -152,6 +151,8 @@ int process_init(void);
 
 /* Restartable sequences of the current task, as rseq(2) names them: 0, -EINVAL, -EFAULT, -EPERM, -EBUSY. */
 #define RSEQ_AREA_BYTES 32u
+/* Restartable sequences that its tasks have begun are to be aborted. */
+void rseq_barrier(struct process *process);
 int rseq_register(uint64_t area, uint32_t size_bytes, uint32_t signature);
 int rseq_unregister(uint64_t area, uint32_t size_bytes, uint32_t signature);
 

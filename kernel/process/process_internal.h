@@ -108,8 +108,7 @@ int signal_frame_push(struct trap_frame *frame, int number, const struct signal_
                       const struct signal_action *action, uint64_t mask);
 
 /* ---- rseq.c ---- */
-/* Whether the task was away since rseq_resume(), which brings its area up to date and aborts its sequence: before user mode. */
-bool rseq_is_due(const struct task *task);
+/* Brings the task's area up to date and aborts its sequence, before user mode, where its thread's `switched` says so; and before a handler. */
 void rseq_resume(struct task *task, struct trap_frame *frame);
 
 /* ---- others ---- */
@@ -128,5 +127,14 @@ int vdso_init(void);
 uint64_t vdso_map(struct address_space *space);
 void account_init(void);
 uint64_t process_cpu_ns_locked(struct process *process); /* process->lock held */
-void task_leave_kernel(struct task *task);
 uint64_t account_ticks_to_ns(uint64_t ticks);
+static inline uint64_t account_ticks(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+/* The last act before user mode. */
+static inline void task_leave_kernel(struct task *task)
+{
+    task->in_kernel = false;
+    task->door_ticks = account_ticks();
+}

@@ -2,11 +2,11 @@
 /*
  * Restartable sequences: a task's program registers an area (Linux's struct rseq) in which the kernel keeps the number of the CPU it
  * runs on, and in which the program says what it is in the middle of (struct rseq_cs). When the task comes back to user mode after
- * another ran on its CPU, after it moved, before a signal's handler and after another task's barrier, the number is
- * written anew, and a program that is inside its sequence goes on at the sequence's abort address. What the program says wrong ends
+ * another ran on its CPU, after it moved, before a signal's handler and after another task's barrier, a changed number is
+ * written, and a program that is inside its sequence goes on at the sequence's abort address. What the program says wrong ends
  * it with SIGSEGV. Source: Linux, include/uapi/linux/rseq.h, and rseq(2).
  *
- * That a task was away is seen by its thread's count of switches; all is the task's own.
+ * That a task was away, or is asked by a barrier, is its thread's flag `switched`; all else is the task's own.
  */
 #include "kernel/base/error.h"
 #include "kernel/process/process_internal.h"
@@ -32,13 +32,6 @@ _Static_assert(sizeof(struct rseq_sequence) == 32, "Linux's struct rseq_cs");
 
 #define AREA_FIELD(task, field) ((task)->rseq_area + offsetof(struct rseq_area, field))
 
-static uint64_t switches(const struct task *task)
-{
-    const struct thread *thread = task->thread;
-
-    return thread->switches_voluntary + thread->switches_involuntary + atomic_load(&task->process->rseq_barriers);
-}
-
 /* cpu_start, cpu; node and the number below the count of CPUs that no other task of the process has now: the CPU's does. */
 static int numbers_write(const struct task *task, uint32_t cpu_start, uint32_t cpu)
 {
@@ -60,16 +53,12 @@ static bool sequence_valid(const struct task *task, const struct rseq_sequence *
            user_load(&signature, sequence->abort - sizeof(signature)) == 0 && signature == task->rseq_signature;
 }
 
-/* A program inside its sequence goes to the abort address. 0 or -EFAULT, -EINVAL. */
-static int sequence_abort(const struct task *task, struct trap_frame *frame)
+/* A program inside the sequence that lies at `place` goes to the abort address. 0 or -EFAULT, -EINVAL. */
+static int sequence_abort(const struct task *task, struct trap_frame *frame, uint64_t place)
 {
     struct rseq_sequence sequence;
-    uint64_t place, none = 0;
+    uint64_t none = 0;
 
-    if (user_load(&place, AREA_FIELD(task, sequence)) != 0)
-        return -EFAULT;
-    if (place == 0)
-        return 0;
     if (user_load(&sequence, place) != 0)
         return -EFAULT;
     if (!sequence_valid(task, &sequence))
@@ -81,22 +70,46 @@ static int sequence_abort(const struct task *task, struct trap_frame *frame)
     return 0;
 }
 
-void rseq_resume(struct task *task, struct trap_frame *frame)
+/* The area is to be changed, or cannot be read. */
+static attribute_noinline void area_change(struct task *task, struct trap_frame *frame, uint32_t cpu)
 {
     struct signal_information fault = { .number = SIGNAL_SEGV, .code = SIGNAL_CODE_KERNEL };
+    uint64_t place;
+    int error = user_load_u64(AREA_FIELD(task, sequence), &place);
 
-    /* What is written may be paged in, which switches: the caller looks again. */
-    task->rseq_switches = switches(task);
-    uint32_t cpu = cpu_current()->number;
-    if (sequence_abort(task, frame) == 0 && numbers_write(task, cpu, cpu) == 0)
+    if (error == 0 && place != 0)
+        error = sequence_abort(task, frame, place);
+    if (error == 0)
+        error = numbers_write(task, cpu, cpu);
+    task->rseq_cpu = cpu;
+    if (error == 0)
         return;
     task->rseq_area = 0;
     signal_force(SIGNAL_SEGV, &fault);
 }
 
-bool rseq_is_due(const struct task *task)
+void rseq_resume(struct task *task, struct trap_frame *frame)
 {
-    return task->rseq_area != 0 && task->rseq_switches != switches(task);
+    uint64_t place;
+
+    /* What is read and written may be paged in, which switches: the caller looks again. */
+    write_once(task->thread->switched, false);
+    if (task->rseq_area == 0)
+        return;
+    uint32_t cpu = cpu_current()->number;
+    if (task->rseq_cpu != cpu || user_load_u64(AREA_FIELD(task, sequence), &place) != 0 || place != 0)
+        area_change(task, frame, cpu);
+}
+
+static void barrier_visit(struct task *task, void *context)
+{
+    (void)context;
+    write_once(task->thread->switched, true);
+}
+
+void rseq_barrier(struct process *process)
+{
+    task_for_each(process, barrier_visit, NULL);
 }
 
 int rseq_register(uint64_t area, uint32_t size_bytes, uint32_t signature)
@@ -115,7 +128,8 @@ int rseq_register(uint64_t area, uint32_t size_bytes, uint32_t signature)
     task->rseq_area = area;
     task->rseq_bytes = size_bytes;
     task->rseq_signature = signature;
-    task->rseq_switches = switches(task) - 1; /* due */
+    task->rseq_cpu = CPU_UNINITIALIZED;
+    write_once(task->thread->switched, true);
     return 0;
 }
 

@@ -3,7 +3,7 @@
  * The way to user mode: signals are taken and acted on, interrupted system calls are restarted or end with EINTR, ended
  * processes end.
  *
- * upcall_return_to_user() looks at one flag and one register on the common way. All else is behind them.
+ * upcall_return_to_user() looks at a few flags and one register on the common way. All else is behind them.
  */
 #include "kernel/base/error.h"
 #include "kernel/process/process_internal.h"
@@ -256,22 +256,36 @@ static bool frame_wants_restart(const struct trap_frame *frame)
            frame->original_rax != NOT_IN_SYSTEM_CALL;
 }
 
+/* Events masked: what comes later finds the program in user mode, and comes by an entry. */
+static bool work_is_due(const struct task *task, const struct thread *thread, const struct trap_frame *frame)
+{
+    return thread_reschedule_due() || read_once(thread->switched) ||
+           atomic_load_explicit(&thread->interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame);
+}
+
+static void attribute_noinline work_do(struct task *task, struct thread *thread, struct trap_frame *frame)
+{
+    task_enter_kernel(task); /* after an event, which has no door of its own */
+    while (work_is_due(task, thread, frame)) {
+        cpu_events_unmask();
+        if (atomic_load_explicit(&thread->interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame))
+            signal_deliver(frame);
+        if (thread_reschedule_due())
+            thread_yield_if_due();
+        else if (thread->switched)
+            rseq_resume(task, frame);
+        cpu_events_mask();
+    }
+    task_leave_kernel(task);
+}
+
 void upcall_return_to_user(struct trap_frame *frame)
 {
     struct thread *thread = thread_current();
     struct task *task = thread->owner;
 
-    task_enter_kernel(task); /* after an event, which has no door of its own */
-    for (;;) {
-        if (unlikely(atomic_load_explicit(&thread->interrupted, memory_order_acquire) || task->restore_signal_mask ||
-                     frame_wants_restart(frame)))
-            signal_deliver(frame);
-        if (unlikely(thread_reschedule_due()))
-            thread_yield_if_due();
-        else if (unlikely(rseq_is_due(task)))
-            rseq_resume(task, frame);
-        else
-            break;
-    }
-    task_leave_kernel(task);
+    if (unlikely(!task->in_kernel || work_is_due(task, thread, frame)))
+        work_do(task, thread, frame);
+    else
+        task_leave_kernel(task);
 }

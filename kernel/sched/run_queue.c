@@ -349,6 +349,7 @@ void run_queue_switch(struct run_queue *queue)
     }
     queue->current = next;
     queue->previous = previous;
+    write_once(previous->switched, true);
     cpu->current = next;
     run_queue_start_slice(queue, now_ns);
     context_switch(&previous->context, &next->context);

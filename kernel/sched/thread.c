@@ -41,6 +41,7 @@ static void thread_init(struct thread *thread, const char *name)
     format_string(thread->name, sizeof(thread->name), "%s", name);
     atomic_init(&thread->state, THREAD_CREATED);
     atomic_init(&thread->interrupted, false);
+    thread->switched = true;
     thread->cpu_mask = ~0ull;
     list_init(&thread->all_link);
 }
@@ -186,11 +187,6 @@ void thread_yield_if_due(void)
     struct run_queue *queue = run_queue_lock_current();
     atomic_store(&queue->current->state, THREAD_RUNNING);
     run_queue_yield_if_due(queue);
-}
-
-bool thread_reschedule_due(void)
-{
-    return read_once(cpu_current()->reschedule);
 }
 
 void thread_sleep_prepare(void)

@@ -15,6 +15,7 @@
 #include "kernel/base/list.h"
 #include "kernel/base/reference.h"
 #include "kernel/base/tree.h"
+#include "xen/machine/cpu.h"
 #include "xen/machine/spinlock.h"
 #include "xen/x86/context.h"
 
@@ -44,6 +45,7 @@ struct thread {
     int wake_result;                /* s what the sleep will answer */
     uint64_t accounted_ns;          /* s up to here its running is in run_time_ns */
     atomic_bool interrupted;        /* a interruptible sleeps end with -EINTR while set */
+    bool switched;                  /* a another ran on its CPU since its owner cleared this; true for a new one */
     void (*entry)(void *argument);  /* f */
     void *argument;                 /* f */
     void *stack;                    /* f */
@@ -74,7 +76,10 @@ void thread_yield(void);
 /* Yields if the slice is over. */
 void thread_yield_if_due(void);
 /* On the way to user mode: true when the scheduler wants this CPU. */
-bool thread_reschedule_due(void);
+static inline bool thread_reschedule_due(void)
+{
+    return read_once(cpu_current()->reschedule);
+}
 
 /* Sleeps until the deadline (clock_monotonic_ns() time; UINT64_MAX: for ever), a wake or, if interruptible, thread_interrupt(): 0 woken, -ETIMEDOUT, -EINTR.
  * Callers announce themselves first; see wait_queue.h, which is what most code uses. */

@@ -192,8 +192,11 @@ void upcall_user_trap(struct trap_frame *frame, unsigned int vector, uint64_t er
 void upcall_return_to_user(struct trap_frame *frame)
 {
     (void)frame;
-    if (thread_reschedule_due())
+    while (thread_reschedule_due()) {
+        cpu_events_unmask();
         thread_yield();
+        cpu_events_mask();
+    }
 }
 
 static const char *program_entry;

@@ -23,5 +23,6 @@ bool upcall_page_fault(struct trap_frame *frame, uint64_t address, uint64_t erro
 /* kernel/process: any other trap from user mode (#DE, #UD, #GP, #BP, ...): becomes a signal. */
 void upcall_user_trap(struct trap_frame *frame, unsigned int vector, uint64_t error);
 
-/* kernel/process: last stop before every return to user mode, events deliverable: signals, exits, rescheduling. */
+/* kernel/process: last stop before every return to user mode: signals, exits, rescheduling, until none is due. Events are masked, and
+ * deliverable while it does such work. */
 void upcall_return_to_user(struct trap_frame *frame);

@@ -122,6 +122,7 @@ void context_enter_user(struct context *context)
 
     cpu_events_mask();
     user_state_load(cpu_machine_current(), context);
+    cpu_events_unmask();
     entry_prepare_user(frame);
     entry_leave_to(frame);
 }

@@ -16,7 +16,10 @@
 
 /* In struct cpu_machine (%gs), which asserts it; and in Xen's struct vcpu_info. */
 #define CPU_VCPU_INFO 568
+#define VCPU_INFO_PENDING 0
+#define VCPU_INFO_MASK 1
 #define VCPU_INFO_CR2 16
+#define HYPERVISOR_xen_version 17
 
 /* enum trap_vector in trap.h. */
 #define VECTOR_GENERAL_PROTECTION 13
@@ -49,9 +52,19 @@ entry_system_call_pv:
     mov 8(%rcx), %r11
     mov (%rcx), %rcx
     push_interrupted
-    mov %rsp, %rdi
+    /* Events are deliverable from here; what came since the entry takes any hypercall to be delivered (cpu_pv.c). */
+    mov %gs:CPU_VCPU_INFO, %rsi
+    movb $0, VCPU_INFO_MASK(%rsi)
+    cmpb $0, VCPU_INFO_PENDING(%rsi)
+    jne 2f
+1:  mov %rsp, %rdi
     call entry_system_call
     jmp entry_return
+2:  mov $HYPERVISOR_xen_version, %edi
+    xor %esi, %esi
+    xor %edx, %edx
+    call hypercall_2
+    jmp 1b
     .size entry_system_call_pv, . - entry_system_call_pv
 
 /* ---- Traps and events --------------------------------------------------------------------------------------------- */

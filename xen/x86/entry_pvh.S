@@ -61,6 +61,7 @@ entry_system_call_pvh:
     push_registers
     xor %ebp, %ebp
     mov %rsp, %rdi
+    sti
     call entry_system_call
     .size entry_system_call_pvh, . - entry_system_call_pvh
 

@@ -3,14 +3,13 @@
  * All entries, in C: events to their handlers, page faults to the pager, other traps to the program or the panic, system
  * calls up; and the last steps before user mode.
  *
- * Event mask: events are masked at every entry (by Xen, or the gate's interrupt flag), which counts as one level of event_mask_depth. System calls, and traps
- * of code that had events deliverable, take that level back while they are served. The frame's interrupt flag brings the
- * interrupted mask back at the end.
+ * Event mask: events are masked at every entry (by Xen, or the gate's interrupt flag). That counts as one level of event_mask_depth,
+ * which traps of code that had events deliverable take back while they are served; for system calls the entry code has done so. The
+ * frame's interrupt flag brings the interrupted mask back at the end.
  *
- * Back to user mode: upcall_return_to_user() runs with events deliverable; an event after it could bring new work (a
- * signal, the end of the slice), and would be taken while the frame is being loaded. So events are masked, and if any was
- * taken since, or the thread has moved to another CPU, it runs again. What comes after that look stays pending, and Xen
- * delivers it as soon as the program runs.
+ * Back to user mode: an event after the last look at what is due could bring new work (a signal, the end of the slice), and
+ * would be taken while the frame is being loaded. So upcall_return_to_user() looks with events masked. What comes after that look stays
+ * pending, and Xen delivers it as soon as the program runs.
  */
 #include "xen/x86/trap.h"
 
@@ -45,38 +44,35 @@ void trap_frame_init_user(struct trap_frame *frame, uint64_t rip, uint64_t rsp)
     };
 }
 
-void entry_prepare_user(struct trap_frame *frame)
+/* Neither Xen nor the processor takes such an address, and the kernel's half is no program's. */
+static attribute_noinline void frame_refuse(struct trap_frame *frame)
 {
-    struct cpu_machine *machine;
-    uint64_t upcalls;
-
     do {
         cpu_events_unmask();
-        machine = cpu_machine_current();
-        upcalls = read_once(machine->upcalls);
-        upcall_return_to_user(frame);
-        /* Neither Xen nor the processor takes such an address, and the kernel's half is no program's. */
-        while (unlikely(frame->rip > USER_ADDRESS_HIGH)) {
-            upcall_user_trap(frame, TRAP_GENERAL_PROTECTION, 0);
-            upcall_return_to_user(frame);
-        }
+        upcall_user_trap(frame, TRAP_GENERAL_PROTECTION, 0);
         cpu_events_mask();
-    } while (machine != cpu_machine_current() || upcalls != machine->upcalls);
+        upcall_return_to_user(frame);
+    } while (frame->rip > USER_ADDRESS_HIGH);
+}
+
+void entry_prepare_user(struct trap_frame *frame)
+{
+    cpu_events_mask();
+    upcall_return_to_user(frame);
+    if (unlikely(frame->rip > USER_ADDRESS_HIGH))
+        frame_refuse(frame);
 
     /* What a program, or a debugger, may have put there cannot reach beyond user mode. */
     frame->cs = SELECTOR_USER_CODE;
     frame->ss = SELECTOR_USER_STACK;
     frame->rflags = (frame->rflags & TRAP_FRAME_USER_RFLAGS) | RFLAGS_FIXED | RFLAGS_INTERRUPT;
-    machine->cpu.event_mask_depth--;
+    cpu_current()->event_mask_depth--;
 }
 
 void entry_system_call(struct trap_frame *frame)
 {
-    cpu_current()->event_mask_depth++;
     frame->cs = SELECTOR_USER_CODE; /* without the saved mask, which Xen keeps above the selector */
-    cpu_events_unmask();
     upcall_system_call(frame);
-    cpu_events_mask();
     entry_prepare_user(frame);
 }
 
@@ -90,55 +86,51 @@ static void kernel_trap(struct trap_frame *frame, uint64_t address)
     frame->rip = fixup;
 }
 
+/* In the kernel's own code. */
 static void page_fault(struct trap_frame *frame, uint64_t address)
 {
     bool deliverable = frame->rflags & RFLAGS_INTERRUPT;
-    bool from_user = trap_frame_is_user(frame);
-    /* The processor's word for user mode, which ring 0's programs do not get from it. */
-    uint64_t error = FRAME_ERROR(frame) | (from_user ? FAULT_USER : 0);
-    bool in_user_half = user_range_valid(address, 1);
+    bool handled = false;
 
-    if (from_user && !in_user_half) {
-        /* The kernel's half is no program's, whatever the tables say: a fault there goes up as any other. */
+    if (deliverable && user_range_valid(address, 1) && exception_table_find(frame->rip) != 0) {
         cpu_events_unmask();
-        upcall_page_fault(frame, address, error);
+        handled = upcall_page_fault(frame, address, FRAME_ERROR(frame));
         cpu_events_mask();
-        return;
     }
-    if (!from_user && (!in_user_half || !deliverable || exception_table_find(frame->rip) == 0)) {
+    if (!handled)
         kernel_trap(frame, address);
-        return;
-    }
+}
+
+static void user_trap(struct trap_frame *frame, unsigned int vector, uint64_t fault_address)
+{
+    frame->cs = SELECTOR_USER_CODE;
+    if (vector == TRAP_EVENT)
+        event_channel_deliver();
     cpu_events_unmask();
-    bool handled = upcall_page_fault(frame, address, error);
-    cpu_events_mask();
-    if (!handled && !from_user)
-        kernel_trap(frame, address);
+    /* A fault in the kernel's half, which is no program's whatever the tables say, goes up as any other. The processor's word
+     * for user mode is not what it gives to ring 0's programs. */
+    if (vector == TRAP_PAGE_FAULT)
+        upcall_page_fault(frame, fault_address, FRAME_ERROR(frame) | FAULT_USER);
+    else if (vector != TRAP_EVENT)
+        upcall_user_trap(frame, vector, FRAME_ERROR(frame));
+    entry_prepare_user(frame);
 }
 
 void entry_trap(struct trap_frame *frame, uint64_t fault_address)
 {
-    struct cpu_machine *machine = cpu_machine_current();
+    struct cpu *cpu = cpu_current();
     unsigned int vector = FRAME_VECTOR(frame);
-    bool from_user = trap_frame_is_user(frame);
 
-    machine->cpu.event_mask_depth++;
-    if (from_user)
-        frame->cs = SELECTOR_USER_CODE;
-    if (vector == TRAP_EVENT) {
-        event_channel_deliver();
-    } else if (vector == TRAP_PAGE_FAULT) {
-        page_fault(frame, fault_address);
-    } else if (from_user) {
-        cpu_events_unmask();
-        upcall_user_trap(frame, vector, FRAME_ERROR(frame));
-        cpu_events_mask();
-    } else {
-        kernel_trap(frame, 0);
+    cpu->event_mask_depth++;
+    if (trap_frame_is_user(frame)) {
+        user_trap(frame, vector, fault_address);
+        return;
     }
-
-    if (from_user)
-        entry_prepare_user(frame);
+    if (vector == TRAP_EVENT)
+        event_channel_deliver();
+    else if (vector == TRAP_PAGE_FAULT)
+        page_fault(frame, fault_address);
     else
-        cpu_current()->event_mask_depth--;
+        kernel_trap(frame, 0);
+    cpu_current()->event_mask_depth--;
 }

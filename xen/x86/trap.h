@@ -37,10 +37,11 @@ void trap_start_pv(void);
 void trap_start_pvh(void);
 void trap_start_cpu_pvh(void);
 
-/* Called by the entry code, events masked, on the thread's kernel stack (or the interrupted kernel's). The address is what page faults are about. */
+/* Called by the entry code on the thread's kernel stack (or the interrupted kernel's): a system call with events deliverable, a trap
+ * with events masked. They come back with events masked. The address is what page faults are about. */
 void entry_system_call(struct trap_frame *frame);
 void entry_trap(struct trap_frame *frame, uint64_t fault_address);
-/* Runs what is due before user mode, then masks events for good. */
+/* Events deliverable: runs what is due before user mode, then masks events for good. */
 void entry_prepare_user(struct trap_frame *frame);
 /* Reloads the frame. Events masked. */
 void entry_leave_to(struct trap_frame *frame) attribute_noreturn;

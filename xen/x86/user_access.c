@@ -69,7 +69,34 @@ long user_copy_string(char *kernel, uint64_t user, size_t size_bytes)
 
 int user_load_u32(uint64_t user, uint32_t *value)
 {
-    return user_copy_in(value, user, sizeof(*value));
+    int error = -EFAULT;
+    uint32_t loaded = 0;
+
+    assert(!cpu_events_masked());
+    if (!user_range_valid(user, sizeof(uint32_t)))
+        return -EFAULT;
+    __asm__ volatile("1: movl (%2), %0\n xor %1, %1\n2:\n" EXCEPTION_ENTRY("1b", "2b")
+                     : "+r"(loaded), "+r"(error)
+                     : "r"(user)
+                     : "memory", "cc");
+    *value = loaded;
+    return error;
+}
+
+int user_load_u64(uint64_t user, uint64_t *value)
+{
+    int error = -EFAULT;
+    uint64_t loaded = 0;
+
+    assert(!cpu_events_masked());
+    if (!user_range_valid(user, sizeof(uint64_t)))
+        return -EFAULT;
+    __asm__ volatile("1: movq (%2), %0\n xor %1, %1\n2:\n" EXCEPTION_ENTRY("1b", "2b")
+                     : "+r"(loaded), "+r"(error)
+                     : "r"(user)
+                     : "memory", "cc");
+    *value = loaded;
+    return error;
 }
 
 int user_compare_exchange_u32(uint64_t user, uint32_t expected, uint32_t desired, uint32_t *seen)

@@ -18,8 +18,9 @@ int user_zero(uint64_t user, size_t length_bytes) attribute_must_check;
 /* Copies a terminated string into kernel[size_bytes]; its length without the NUL, -EFAULT, or -ENAMETOOLONG. */
 long user_copy_string(char *kernel, uint64_t user, size_t size_bytes) attribute_must_check;
 
-/* Atomics for futexes: address 4-byte aligned. */
+/* Single words, at once; the exchange's address is 4-byte aligned. */
 int user_load_u32(uint64_t user, uint32_t *value) attribute_must_check;
+int user_load_u64(uint64_t user, uint64_t *value) attribute_must_check;
 int user_compare_exchange_u32(uint64_t user, uint32_t expected, uint32_t desired, uint32_t *seen) attribute_must_check;
 
 static inline bool user_range_valid(uint64_t user, size_t length_bytes)

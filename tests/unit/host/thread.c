@@ -107,10 +107,6 @@ void thread_yield_if_due(void)
 {
 }
 
-bool thread_reschedule_due(void)
-{
-    return false;
-}
 
 void thread_sleep_prepare(void)
 {

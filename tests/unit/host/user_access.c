@@ -82,6 +82,11 @@ int user_load_u32(uint64_t user, uint32_t *value)
     return 0;
 }
 
+int user_load_u64(uint64_t user, uint64_t *value)
+{
+    return user_copy_in(value, user, sizeof(*value));
+}
+
 int user_compare_exchange_u32(uint64_t user, uint32_t expected, uint32_t desired, uint32_t *seen)
 {
     if (user_reach(user, sizeof(*seen)) < sizeof(*seen))
