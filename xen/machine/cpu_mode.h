@@ -52,9 +52,8 @@ static inline void events_unmask(void)
 static inline void events_mask_and_lock(struct spinlock *lock)
 {
     events_mask();
-    uint16_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    if (unlikely(atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket))
-        spinlock_wait(lock, ticket);
+    if (unlikely(!spinlock_take(lock, 0)))
+        spinlock_wait(lock);
     if (DEBUG_BUILD)
         spinlock_order_take(lock);
 }
@@ -63,7 +62,6 @@ static inline void events_unlock_and_unmask(struct spinlock *lock)
 {
     if (DEBUG_BUILD)
         spinlock_order_release(lock);
-    uint16_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, (uint16_t)(serving + 1), memory_order_release);
+    atomic_store_explicit(&lock->taken, 0, memory_order_release);
     events_unmask();
 }

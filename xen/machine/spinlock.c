@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ticket locks with events masked. `next` is the ticket to draw, `serving` the one being served; the lock is free where
- * they are equal. The common ways in and out are cpu_mode.h's, with the event mask in them. Debug builds keep the ranks of
- * the locks this CPU holds and panic on one taken against the order.
+ * The locks' uncommon ways; the common ones are cpu_mode.h's, with the event mask in them. Debug builds keep the ranks of the
+ * locks this CPU holds and panic on one taken against the order.
  */
 #include "xen/machine/spinlock.h"
 
@@ -11,6 +10,7 @@
 
 #define SPIN_LIMIT 2000u /* some 20 microseconds */
 #define SPIN_AGAIN 200u
+#define SPIN_POLITE 100u
 
 void spinlock_order_take(struct spinlock *lock)
 {
@@ -46,30 +46,37 @@ void spinlock_init(struct spinlock *lock, const char *name, uint16_t rank)
 }
 
 /*
- * Locks are held for microseconds. Who waits longer than that waits for a vCPU that Xen has taken off its processor, the holder's or
- * that of a ticket before ours, and lets Xen run it. It does not sleep: a lock that goes from one sleeper to the next, in the order of
- * tickets, was seen to take a hundred microseconds for each.
+ * Locks are held for microseconds. Who waits longer than that waits for a holder that Xen has taken off its processor, and lets Xen
+ * run it. It does not sleep, which costs more than the wait; and there is no order of waiters, as each that is off its processor, too,
+ * would hold up those behind it (fifty threads at one futex bucket, 4 vCPUs on 2 processors, all but stood still). But who
+ * comes new leaves the lock to those who have waited long for a moment.
  */
-void spinlock_wait(struct spinlock *lock, uint16_t ticket)
+void spinlock_wait(struct spinlock *lock)
 {
-    unsigned int spins = 0;
+    bool impatient = false;
 
-    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket) {
+    for (unsigned int spins = 0;; spins++) {
+        uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+        bool free = (word & UINT16_MAX) == 0;
+        if (free && (word == 0 || impatient || spins >= SPIN_POLITE) && spinlock_take(lock, word))
+            break;
         cpu_relax();
-        if (++spins < SPIN_LIMIT)
+        if (spins < SPIN_LIMIT)
             continue;
+        if (!impatient)
+            atomic_fetch_add_explicit(&lock->impatient, 1, memory_order_relaxed);
+        impatient = true;
         spins = SPIN_LIMIT - SPIN_AGAIN;
         cpu_yield();
     }
+    if (impatient)
+        atomic_fetch_sub_explicit(&lock->impatient, 1, memory_order_relaxed);
 }
 
 bool spinlock_try_lock(struct spinlock *lock)
 {
     cpu_events_mask();
-    uint16_t serving = atomic_load_explicit(&lock->serving, memory_order_acquire);
-    uint16_t next = serving;
-    if (!atomic_compare_exchange_strong_explicit(&lock->next, &next, (uint16_t)(serving + 1), memory_order_acquire,
-                                                 memory_order_relaxed)) {
+    if (!spinlock_take(lock, 0)) {
         cpu_events_unmask();
         return false;
     }
@@ -82,6 +89,5 @@ bool spinlock_held(const struct spinlock *lock)
 {
     if (DEBUG_BUILD)
         return lock->holder == cpu_current()->number + 1;
-    return atomic_load_explicit(&lock->next, memory_order_relaxed) !=
-           atomic_load_explicit(&lock->serving, memory_order_relaxed);
+    return atomic_load_explicit(&lock->taken, memory_order_relaxed) != 0;
 }

@@ -101,16 +101,14 @@ void spinlock_lock(struct spinlock *lock)
 {
     if (spinlock_held(lock))
         panic("spinlock %s taken twice", lock->name);
-    uint16_t ticket = atomic_fetch_add(&lock->next, 1);
-    while (atomic_load(&lock->serving) != ticket)
+    while (!spinlock_take(lock, 0))
         sched_yield();
     held_push(lock);
 }
 
 bool spinlock_try_lock(struct spinlock *lock)
 {
-    uint16_t serving = atomic_load(&lock->serving);
-    if (!atomic_compare_exchange_strong(&lock->next, &serving, (uint16_t)(serving + 1)))
+    if (!spinlock_take(lock, 0))
         return false;
     held_push(lock);
     return true;
@@ -125,7 +123,7 @@ void spinlock_unlock(struct spinlock *lock)
         panic("spinlock %s unlocked, but not held", lock->name);
     for (held_count--; i <= held_count; i++)
         held[i - 1] = held[i];
-    atomic_fetch_add(&lock->serving, 1);
+    atomic_store(&lock->taken, 0);
     cpu_events_unmask();
 }
 
