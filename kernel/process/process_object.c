@@ -101,7 +101,7 @@ int task_create(struct process *process, const char *name, void (*entry)(void *)
     list_init(&fresh->process_link);
     list_init(&fresh->table_link);
     signal_queue_init(&fresh->pending);
-    format_string(fresh->command, sizeof(fresh->command), "%s", name);
+    strncpy(fresh->command, name, sizeof(fresh->command) - 1);
     *task = fresh;
     return 0;
 }

@@ -38,7 +38,7 @@ static void thread_init(struct thread *thread, const char *name)
 {
     memset(thread, 0, sizeof(*thread));
     reference_init(&thread->reference);
-    format_string(thread->name, sizeof(thread->name), "%s", name);
+    strncpy(thread->name, name, sizeof(thread->name) - 1);
     atomic_init(&thread->state, THREAD_CREATED);
     atomic_init(&thread->interrupted, false);
     thread->switched = true;
