@@ -94,6 +94,7 @@ void boot_start_pvh(uint64_t start_info_physical)
     cpu_place_vcpu_info(&cpu_boot_block);
     page_start();
     paging_start(&paging_ops_pvh, direct_map_root_pvh());
+    cpu_start_choose(&cpu_start_pvh);
     boot_main();
 }
 

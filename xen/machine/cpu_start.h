@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Starting and stopping vCPUs other than CPU 0. What is the same for PV and PVH is in cpu_start.c; the registers a vCPU begins
- * with, and its entries, are each mode's (cpu_start_pv.c).
+ * with, and its entries, are each mode's (cpu_start_pv.c, cpu_start_pvh.c).
  *
  *   not started --cpu_start--> running --cpu_leave (on it)--> down --cpu_start_again--> running
  */
@@ -16,7 +16,7 @@ struct cpu_start_ops {
     /* On the new CPU, before anything else: its entries and whatever the mode needs. */
     void (*begin)(void);
 };
-extern const struct cpu_start_ops cpu_start_pv;
+extern const struct cpu_start_ops cpu_start_pv, cpu_start_pvh;
 /* The start of day's choice; without one there is CPU 0 alone. */
 void cpu_start_choose(const struct cpu_start_ops *ops);
 

@@ -11,6 +11,7 @@
 #define MODEL_REGISTER_LSTAR 0xc0000082u
 #define MODEL_REGISTER_SFMASK 0xc0000084u
 #define MODEL_REGISTER_FS_BASE 0xc0000100u
+#define MODEL_REGISTER_GS_BASE 0xc0000101u
 #define MODEL_REGISTER_INACTIVE_GS_BASE 0xc0000102u
 
 static inline uint64_t model_register_read(uint32_t number)

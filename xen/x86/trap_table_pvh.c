@@ -106,11 +106,11 @@ static void descriptors_load(struct cpu_machine *machine)
     machine->descriptors[SELECTOR_TASK / 8] =
         DESCRIPTOR_TASK | limit | (task & 0xffffff) << 16 | (task >> 24 & 0xff) << 56;
     machine->descriptors[SELECTOR_TASK / 8 + 1] = task >> 32;
-    /* The code selector is what it was; the stack's is loaded, as every interrupt frame shows it. */
-    __asm__ volatile("lgdt %0\n lidt %1\n mov %2, %%ss\n ltr %w3"
+    /* Both selectors are loaded anew, as every interrupt frame brings them back. */
+    __asm__ volatile("lgdt %0\n lidt %1\n mov %2, %%ss\n ltr %w3\n push %4\n lea 1f(%%rip), %%rax\n push %%rax\n lretq\n1:\n"
                      :
-                     : "m"(table), "m"(interrupts), "r"(SELECTOR_STACK), "r"(SELECTOR_TASK)
-                     : "memory");
+                     : "m"(table), "m"(interrupts), "r"(SELECTOR_STACK), "r"(SELECTOR_TASK), "i"(SELECTOR_CODE)
+                     : "rax", "memory");
 }
 
 void trap_start_cpu_pvh(void)
