@@ -7,6 +7,9 @@
  * for memory above 4 GiB come out of free memory below.
  *
  * All of it is global, as every root has it. What the early tables mapped at physical addresses goes.
+ *
+ * The early tables map the image through the direct map's, whose new pages are not executable. So the image gets its own first, and
+ * only then are the others written: the code stays executable whenever the processor looks.
  */
 #include "xen/x86/direct_map_pvh.h"
 
@@ -124,7 +127,20 @@ static uint64_t image_rights(uint64_t address)
     return address < (uint64_t)image_constants_end ? CONSTANT : DATA;
 }
 
-/* The image's 2 MiB, twice: link script and memory map see to it that it fits. */
+pfn_t direct_map_root_pvh(void)
+{
+    return frames_pfn_of_image(start_l4);
+}
+
+static void root_load(void)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(direct_map_root_pvh().number << PAGE_SHIFT) : "memory");
+}
+
+/*
+ * The 2 MiB around the image, at the image's address and, in a table that goes there later, in the direct map. Link script and
+ * memory map see to it that it fits.
+ */
 static void image_map(void)
 {
     uint64_t first = round_down(image_pfn(image_start), HUGE_PAGES);
@@ -137,12 +153,7 @@ static void image_map(void)
     }
     start_l2_image[first / HUGE_PAGES] = link_to(start_l1_image);
     start_l3_image[page_table_index(KERNEL_IMAGE_BASE, 3)] = link_to(start_l2_image);
-    start_l2[0][first / HUGE_PAGES] = link_to(start_l1_direct);
-}
-
-pfn_t direct_map_root_pvh(void)
-{
-    return frames_pfn_of_image(start_l4);
+    root_load();
 }
 
 void direct_map_start_pvh(void)
@@ -150,9 +161,10 @@ void direct_map_start_pvh(void)
     uint64_t cr4;
 
     memory_map_fill();
-    direct_map_build();
     image_map();
+    direct_map_build();
+    start_l2[0][image_pfn(image_start) / HUGE_PAGES] = link_to(start_l1_direct);
     start_l4[0] = 0;
-    __asm__ volatile("mov %0, %%cr3" : : "r"(direct_map_root_pvh().number << PAGE_SHIFT) : "memory");
+    root_load();
     __asm__ volatile("mov %%cr4, %0\n or %1, %0\n mov %0, %%cr4" : "=&r"(cr4) : "r"(CR4_GLOBAL_PAGES) : "memory");
 }
