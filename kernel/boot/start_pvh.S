@@ -8,6 +8,8 @@
  * Source: Xen, docs/misc/pvh.pandoc.
  */
 
+#include "xen/x86/descriptors_pvh.h"
+
 #define PHYSICAL(symbol) (symbol - 0xffffffff80000000)
 
 #define ENTRY_LINK 0x67                 /* present, writable, user, accessed, dirty */
@@ -23,8 +25,6 @@
 #define MSR_EFER 0xc0000080
 #define MSR_GS_BASE 0xc0000101
 #define EFER_LONG_MODE 0x100
-
-#define SELECTOR_CODE 0x08              /* as in trap_table_pvh.c */
 
     .section .text.start, "ax", @progbits
     .code32

@@ -14,24 +14,18 @@
  * A fault while a frame is being moved means that the kernel's stack has overflowed: entry_overflow reports it.
  */
 
+#include "xen/x86/descriptors_pvh.h"
 #include "xen/x86/entry_frame.h"
 
 /* In struct cpu_machine (%gs), which asserts it. */
 #define CPU_USER_STACK_POINTER 576
 
-#define SELECTOR_CODE 0x08
-#define SELECTOR_STACK 0x10
 #define MARK_USER_CODE 0xe033
 #define MARK_USER_STACK 0xe02b
 
 #define RFLAGS_TRAP 0x100
 #define RFLAGS_INTERRUPT 0x200
 
-/* enum trap_vector in trap.h, and the gate of events, which trap_table_pvh.c knows. */
-#define VECTOR_NMI 2
-#define VECTOR_DOUBLE_FAULT 8
-#define VECTOR_MACHINE_CHECK 18
-#define GATE_EVENT 32
 
 /* In a struct trap_frame. */
 #define FRAME_R11 48
@@ -156,10 +150,23 @@ entry_overflow:
     mov %rsp, %rsi
     lea emergency_stack_top(%rip), %rsp
     push_words %rsi, 32
-    pushq $VECTOR_DOUBLE_FAULT
+    pushq $GATE_DOUBLE_FAULT
     pushq $-1
     jmp entry_last
     .size entry_overflow, . - entry_overflow
+
+/* A missing segment, or the event: its gate alone is not present, at first (trap_table_pvh.c). The stack is entry_interrupt's. */
+    .type entry_no_segment, @function
+entry_no_segment:
+    testb $GATE_ERROR_TABLE, 8(%rsp)
+    jz entry_interrupt
+    testb $GATE_ERROR_EXTERNAL, 8(%rsp)
+    jz 1f
+    /* A processor that knows an event from an instruction. Another CPU may do the same now, and nobody undoes it. */
+    orb $GATE_PRESENT, gates_pvh + GATE_EVENT * GATE_BYTES + GATE_PRESENT_BYTE
+1:  movq $VECTOR_EVENT, (%rsp)
+    jmp entry_interrupt
+    .size entry_no_segment, . - entry_no_segment
 
 /* Double faults and machine checks, on the emergency stack: the last thing that happens. */
     .type entry_fatal, @function
@@ -187,10 +194,12 @@ entry_last:
 
 .macro gate vector
     .balign 16
-    .if \vector == VECTOR_NMI
+    .if \vector == GATE_NMI
     iretq       /* nobody sends us any */
     .else
     .ifeq (\vector - 8) * (\vector - 10) * (\vector - 11) * (\vector - 12) * (\vector - 13) * (\vector - 14) * (\vector - 17) * (\vector - 21) * (\vector - 29) * (\vector - 30)
+    .elseif \vector == GATE_EVENT
+    pushq $GATE_ERROR_EXTERNAL
     .else
     pushq $0
     .endif
@@ -199,8 +208,10 @@ entry_last:
     .else
     pushq $\vector
     .endif
-    .if (\vector == VECTOR_DOUBLE_FAULT) || (\vector == VECTOR_MACHINE_CHECK)
+    .if (\vector == GATE_DOUBLE_FAULT) || (\vector == GATE_MACHINE_CHECK)
     jmp entry_fatal
+    .elseif \vector == GATE_NO_SEGMENT
+    jmp entry_no_segment
     .else
     jmp entry_interrupt
     .endif

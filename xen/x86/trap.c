@@ -17,6 +17,7 @@
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/event_deliver.h"
 #include "xen/machine/upcalls.h"
+#include "xen/x86/descriptors_pvh.h"
 #include "xen/x86/exception_table.h"
 #include "xen/x86/paging.h"
 #include "xen/x86/trap_report.h"
@@ -26,6 +27,7 @@
 #define SELECTOR_USER_STACK 0xe02bu
 #define RFLAGS_FIXED 0x2u
 #define FAULT_USER 4u
+#define OPCODE_INT 0xcdu
 
 bool trap_frame_is_user(const struct trap_frame *frame)
 {
@@ -101,9 +103,29 @@ static void page_fault(struct trap_frame *frame, uint64_t address)
         kernel_trap(frame, address);
 }
 
+/*
+ * PVH, where events have an error code: a program's `int` of the event's vector comes as an event does, but with nothing pending. It
+ * ends as any `int` that is not for programs: at the instruction, which a gate that is present has passed. Without an `int` it is
+ * an event after all. The copy fails where the page is not there, as events are masked.
+ */
+static bool is_event_instruction(struct trap_frame *frame)
+{
+    uint8_t code[2];
+
+    if (FRAME_ERROR(frame) == 0 || read_once(cpu_machine_current()->vcpu_info->evtchn_upcall_pending))
+        return false;
+    uint64_t start = frame->rip - (FRAME_ERROR(frame) == GATE_ERROR_EXTERNAL ? sizeof(code) : 0);
+    if (user_copy_in(code, start, sizeof(code)) != 0 || code[0] != OPCODE_INT || code[1] != GATE_EVENT)
+        return false;
+    frame->rip = start;
+    return true;
+}
+
 static void user_trap(struct trap_frame *frame, unsigned int vector, uint64_t fault_address)
 {
     frame->cs = SELECTOR_USER_CODE;
+    if (vector == TRAP_EVENT && unlikely(is_event_instruction(frame)))
+        vector = TRAP_GENERAL_PROTECTION;
     if (vector == TRAP_EVENT)
         event_channel_deliver();
     cpu_events_unmask();

@@ -6,6 +6,14 @@
  *
  * Xen delivers events as an interrupt of the vector that HVM_PARAM_CALLBACK_IRQ names, on each vCPU, with no APIC involved.
  * Setting it from 64-bit code also fixes that Xen's shared structures are the 64-bit ones.
+ *
+ * The event's gate is not present at first, so that an event comes as the fault of that gate, which is the processor's own and
+ * leads to the same code (entry_no_segment). QEMU's emulation of SVM needs it (7.2, helper_vmrun()): it delivers an injected
+ * interrupt itself, but leaves its number where its main loop looks for exceptions, and that delivers it a second time, with
+ * interrupts off or not, when QEMU is interrupted before the guest's next exception. On the entry stack the second frame
+ * would lie over the first. Faults are delivered once. A processor says in the error code that no instruction was the cause,
+ * which QEMU does not: the first event that says so makes the gate present, and no further event pays for two gates. Events
+ * are a level in vcpu_info, so it does not matter by which way they come.
  */
 #include <stdint.h>
 
@@ -16,28 +24,23 @@
 #include "kernel/base/panic.h"
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/hypercall.h"
+#include "xen/x86/descriptors_pvh.h"
 #include "xen/x86/model_register.h"
 #include "xen/x86/processor.h"
 #include "xen/x86/trap.h"
 
-#define SELECTOR_CODE 0x08u
-#define SELECTOR_STACK 0x10u
-#define SELECTOR_TASK 0x18u
 #define DESCRIPTOR_CODE 0x00af9b000000ffffull
 #define DESCRIPTOR_DATA 0x00cf93000000ffffull
 #define DESCRIPTOR_TASK 0x0000890000000000ull
 #define GATE_INTERRUPT 0x8e0000000000ull /* present, ring 0, interrupts off */
+#define GATE_INTERRUPT_ABSENT 0xe0000000000ull
 
 #define STACK_ENTRY 1u /* in the task state */
 #define STACK_EMERGENCY 2u
 #define STACK_NMI 3u
 #define TASK_STACKS_WORD 7u /* 32-bit words: the first of seven 64-bit stacks lies at byte 36 */
 
-#define GATE_COUNT 33u
-#define GATE_NMI 2u
-#define GATE_DOUBLE_FAULT 8u
-#define GATE_MACHINE_CHECK 18u
-#define GATE_EVENT 32u
+#define GATE_COUNT (GATE_EVENT + 1u)
 #define GATE_CODE_BYTES 16u
 
 #define EFER_SYSCALL 0x1ull
@@ -58,7 +61,11 @@ struct table_register {
     uint64_t base;
 } attribute_packed;
 
-static struct gate gates[GATE_COUNT] attribute_aligned(16);
+_Static_assert(sizeof(struct gate) == GATE_BYTES, "entry_pvh.S");
+_Static_assert(GATE_INTERRUPT - GATE_INTERRUPT_ABSENT == (uint64_t)GATE_PRESENT << 8 * GATE_PRESENT_BYTE, "entry_pvh.S");
+
+/* entry_pvh.S makes the event's present. */
+struct gate gates_pvh[GATE_COUNT] attribute_aligned(16);
 
 extern char entry_gates_pvh[], entry_system_call_pvh[], emergency_stack_top[];
 
@@ -79,9 +86,10 @@ static void gates_fill(void)
 {
     for (unsigned int vector = 0; vector < GATE_COUNT; vector++) {
         uint64_t address = (uint64_t)entry_gates_pvh + vector * GATE_CODE_BYTES;
-        gates[vector].low = (address & 0xffff) | SELECTOR_CODE << 16 | (uint64_t)gate_stack(vector) << 32 | GATE_INTERRUPT |
-                            (address & 0xffff0000) << 32;
-        gates[vector].high = address >> 32;
+        gates_pvh[vector].low = (address & 0xffff) | SELECTOR_CODE << 16 | (uint64_t)gate_stack(vector) << 32 |
+                                (vector == GATE_EVENT ? GATE_INTERRUPT_ABSENT : GATE_INTERRUPT) |
+                                (address & 0xffff0000) << 32;
+        gates_pvh[vector].high = address >> 32;
     }
 }
 
@@ -95,7 +103,7 @@ static void descriptors_load(struct cpu_machine *machine)
 {
     uint64_t task = (uint64_t)machine->task_state, limit = sizeof(machine->task_state) - 1;
     struct table_register table = { .limit = sizeof(machine->descriptors) - 1, .base = (uint64_t)machine->descriptors };
-    struct table_register interrupts = { .limit = sizeof(gates) - 1, .base = (uint64_t)gates };
+    struct table_register interrupts = { .limit = sizeof(gates_pvh) - 1, .base = (uint64_t)gates_pvh };
 
     stack_set(machine, STACK_ENTRY, machine->cpu.entry_stack_top);
     stack_set(machine, STACK_EMERGENCY, emergency_stack_top);
