@@ -333,7 +333,7 @@ static void vectors_test(void)
 {
     static struct program programs[4];
     struct timer timer;
-    bool good = true;
+    uint64_t failed = 0;
 
     timer_init(&timer, tick);
     timer_start(&timer, clock_monotonic_ns());
@@ -343,12 +343,12 @@ static void vectors_test(void)
         program_start(&programs[i], program_vectors);
     }
     for (size_t i = 0; i < array_count(programs); i++) {
-        good &= program_wait(&programs[i]) && programs[i].failed == 0;
+        failed |= program_wait(&programs[i]) ? programs[i].failed : 1;
         program_destroy(&programs[i]);
     }
     timer_cancel(&timer);
-    tap_case(good, "vector registers of 4 programs outlive their switches (state %zu bytes, mask 0x%llx)", context_extended_bytes(),
-             (unsigned long long)context_extended_mask());
+    tap_case(failed == 0, "vector registers of 4 programs outlive their switches (state %zu bytes, mask 0x%llx, check %llx)",
+             context_extended_bytes(), (unsigned long long)context_extended_mask(), (unsigned long long)failed);
 }
 
 static struct program access_program;
