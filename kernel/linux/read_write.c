@@ -26,7 +26,7 @@ static long write_run(struct file *file, struct io_vector *vector, uint64_t *pos
 }
 
 /* One buffer; position NULL is the file's own. Lets go of the file. */
-static inline long buffer_transfer(struct file *file, uint64_t buffer, uint64_t length_bytes, uint64_t *position, bool write)
+static attribute_always_inline long buffer_transfer(struct file *file, uint64_t buffer, uint64_t length_bytes, uint64_t *position, bool write)
 {
     struct buffer_argument argument;
     long result = buffer_argument(&argument, buffer, length_bytes);

@@ -99,7 +99,7 @@ size_t pipe_room(struct pipe *pipe, size_t wanted)
 }
 
 /* Moves up to length bytes from the vector into the ring, or out of the ring, which holds that many. */
-static size_t pipe_copy(struct pipe *pipe, struct io_vector *vector, size_t length, bool in)
+static attribute_always_inline size_t pipe_copy(struct pipe *pipe, struct io_vector *vector, size_t length, bool in)
 {
     size_t *place = in ? &pipe->head : &pipe->tail;
     size_t total = 0;
