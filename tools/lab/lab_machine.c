@@ -13,7 +13,7 @@
  *   +svm,+npt        Xen can run PVH guests, with hardware-assisted paging (Debian's has no shadow paging)
  *   -avx             a PVH guest's XSETBV is not intercepted by the emulation, so Xen is wrong about XCR0 afterwards, and dom0's
  *                    programs lose their AVX registers: xl crashed here and there once a PVH guest had run. Without AVX
- *                    there is only one XCR0. XENOLITH_LAB_CPU=... takes another model, for tests of AVX without PVH guests
+ *                    there is only one XCR0 (and no FMA: a PV guest's programs see what CPUID says of it). XENOLITH_LAB_CPU=... takes another model, for tests of AVX without PVH guests
  *   -no-reboot       a Xen panic ends QEMU instead of starting over; so Xen's "noreboot" must not be given
  *   spec-ctrl=eager-fpu   QEMU 7.2's XSAVE and XRSTOR do not trap while CR0.TS is set, by which Xen lends the vector registers
  *                    lazily: dom0's programs then run with another domain's registers, and crash now and then (xenstored, too)
@@ -80,7 +80,7 @@ static void qemu_arguments(struct text_list *a, const struct lab_state *state, c
     text_list_add(a, "-cpu");
     const char *processor = getenv("XENOLITH_LAB_CPU");
     text_list_add(a, processor != NULL ? processor : kvm ? "host"
-                                                         : "EPYC,+svm,+npt,-smap,-monitor,-avx,-avx2,-f16c");
+                                                         : "EPYC,+svm,+npt,-smap,-monitor,-avx,-avx2,-f16c,-fma");
     text_list_add(a, "-smp");
     text_list_format(a, "%ld", icount ? 1 : processors < 2 ? 2
             : processors > 4                               ? 4
