@@ -29,7 +29,6 @@ struct interface {
     unsigned int waiting_count;     /* t */
 };
 
-int interface_start(void);
 /* 0, -EEXIST (has one already), -ENOMEM. The link is up, no address yet. Core lock held. */
 int interface_create(struct net_device *device, struct interface **interface);
 /* Makes it deliver from now on; not under the core lock. */

@@ -26,6 +26,7 @@
 #include "kernel/net/netlink.h"
 #include "kernel/net/network_internal.h"
 #include "kernel/net/packet.h"
+#include "kernel/net/reception.h"
 #include "kernel/net/socket_object.h"
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait_queue.h"
@@ -401,7 +402,7 @@ int network_start(void)
     inet_stream_default_bytes = default_buffer_bytes();
     int error = packet_start();
     if (error == 0)
-        error = interface_start();
+        error = reception_start();
     if (error == 0)
         error = network_core_start();
     if (error == 0)
