@@ -67,36 +67,29 @@ long user_copy_string(char *kernel, uint64_t user, size_t size_bytes)
     return -ENAMETOOLONG;
 }
 
+/* A load that may fault: one instruction, so that the program's value is read whole. */
+#define LOAD(user, value, move)                                                                              \
+    ({                                                                                                       \
+        int load_error = -EFAULT;                                                                            \
+        __typeof__(*(value)) loaded = 0;                                                                     \
+        __asm__ volatile("1: " move " (%2), %0\n xor %1, %1\n2:\n" EXCEPTION_ENTRY("1b", "2b")               \
+                         : "+r"(loaded), "+r"(load_error)                                                    \
+                         : "r"(user)                                                                         \
+                         : "memory", "cc");                                                                  \
+        *(value) = loaded;                                                                                   \
+        load_error;                                                                                          \
+    })
+
 int user_load_u32(uint64_t user, uint32_t *value)
 {
-    int error = -EFAULT;
-    uint32_t loaded = 0;
-
     assert(!cpu_events_masked());
-    if (!user_range_valid(user, sizeof(uint32_t)))
-        return -EFAULT;
-    __asm__ volatile("1: movl (%2), %0\n xor %1, %1\n2:\n" EXCEPTION_ENTRY("1b", "2b")
-                     : "+r"(loaded), "+r"(error)
-                     : "r"(user)
-                     : "memory", "cc");
-    *value = loaded;
-    return error;
+    return user_range_valid(user, sizeof(*value)) ? LOAD(user, value, "movl") : -EFAULT;
 }
 
 int user_load_u64(uint64_t user, uint64_t *value)
 {
-    int error = -EFAULT;
-    uint64_t loaded = 0;
-
     assert(!cpu_events_masked());
-    if (!user_range_valid(user, sizeof(uint64_t)))
-        return -EFAULT;
-    __asm__ volatile("1: movq (%2), %0\n xor %1, %1\n2:\n" EXCEPTION_ENTRY("1b", "2b")
-                     : "+r"(loaded), "+r"(error)
-                     : "r"(user)
-                     : "memory", "cc");
-    *value = loaded;
-    return error;
+    return user_range_valid(user, sizeof(*value)) ? LOAD(user, value, "movq") : -EFAULT;
 }
 
 int user_compare_exchange_u32(uint64_t user, uint32_t expected, uint32_t desired, uint32_t *seen)
