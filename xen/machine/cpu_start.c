@@ -69,9 +69,8 @@ int cpu_start(struct cpu_machine *machine, unsigned int number, void *stack_top,
     return (int)error;
 }
 
-void cpu_begin(struct cpu_machine *machine)
+void cpu_begin(void)
 {
-    (void)machine; /* GS has it */
     ops->begin();
     processor_start_cpu();
     cpu_main();

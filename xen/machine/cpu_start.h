@@ -11,7 +11,7 @@
 #include "xen/machine/cpu_machine.h"
 
 struct cpu_start_ops {
-    /* Tells Xen with what registers the vCPU begins: in cpu_begin(machine), on that stack, events masked. 0 or Xen's error. */
+    /* Tells Xen with what registers the vCPU begins: in cpu_begin(), on that stack, GS as the machine, events masked. 0 or Xen's error. */
     int (*prepare)(struct cpu_machine *machine, void *stack_top);
     /* On the new CPU, before anything else: its entries and whatever the mode needs. */
     void (*begin)(void);
@@ -33,4 +33,4 @@ bool cpu_is_down(unsigned int number);
 int cpu_start_again(unsigned int number);
 
 /* Where a new CPU begins. */
-void cpu_begin(struct cpu_machine *machine) attribute_noreturn;
+void cpu_begin(void) attribute_noreturn;

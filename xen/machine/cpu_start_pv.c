@@ -27,7 +27,6 @@ static int prepare(struct cpu_machine *machine, void *stack_top)
     context->flags = VGCF_in_kernel;
     context->user_regs.rip = (uint64_t)cpu_begin;
     context->user_regs.rsp = (uint64_t)stack_top - 8; /* as if it had been called */
-    context->user_regs.rdi = (uint64_t)machine;
     context->user_regs.cs = SELECTOR_CODE;
     context->user_regs.ss = SELECTOR_STACK;
     context->user_regs.rflags = RFLAGS_FIXED;

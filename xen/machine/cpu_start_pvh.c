@@ -21,7 +21,7 @@
 static void begin(struct cpu_machine *machine)
 {
     model_register_write(MODEL_REGISTER_GS_BASE, (uint64_t)machine);
-    cpu_begin(machine);
+    cpu_begin();
 }
 
 static int prepare(struct cpu_machine *machine, void *stack_top)
