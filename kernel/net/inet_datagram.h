@@ -34,3 +34,11 @@ static inline struct inet_datagram *inet_datagram(struct socket *socket)
 /* Core lock held: ICMP says that a datagram of ours did not arrive. Offsets of the sent packet within `packet`. */
 void inet_datagram_unreachable(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port, const struct extended_error *error, bool hard, const ip_addr_t *offender,
                                const struct pbuf *packet, size_t payload_offset);
+
+/* Core lock held. Packet is the payload, and stays the caller's. 0 or the error of sendto(). */
+int inet_datagram_send_locked(struct inet_datagram *datagram, const struct datagram_control *control, const struct endpoint *remote, struct pbuf *packet);
+
+/* inet_datagram_option.c */
+int inet_datagram_get_option(struct socket *socket, int level, int name, void *value, size_t *length_bytes);
+int inet_datagram_set_option(struct socket *socket, int level, int name, const void *value, size_t length_bytes);
+void inet_datagram_option_changed(struct socket *socket, int name);
