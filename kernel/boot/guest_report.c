@@ -38,12 +38,15 @@ static void report_write(const char *name, const char *text, int length)
 
 void guest_report_boot(void)
 {
+    uint64_t since_unpause_ns = clock_since_unpause_ns();
     char text[400];
     int used = 0;
 
     for (size_t i = 0; i < step_count && used < (int)sizeof(text); i++)
         used += format_string(text + used, sizeof(text) - (size_t)used, "%s%s=%llu", i ? " " : "", steps[i].name,
                               (unsigned long long)steps[i].at_ns);
+    if (since_unpause_ns != 0 && used < (int)sizeof(text))
+        used += format_string(text + used, sizeof(text) - (size_t)used, " unpause_to_program=%llu", (unsigned long long)since_unpause_ns);
     report_write("boot", text, minimum(used, (int)sizeof(text) - 1));
 }
 

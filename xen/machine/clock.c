@@ -102,6 +102,16 @@ void clock_set_real(uint64_t real_ns)
     real_offset_set(real_ns - clock_monotonic_ns());
 }
 
+/* A paused vCPU is offline to Xen; all its other time is since it was let run. */
+uint64_t clock_since_unpause_ns(void)
+{
+    struct vcpu_runstate_info states;
+
+    if (hypercall_3(__HYPERVISOR_vcpu_op, VCPUOP_get_runstate_info, 0, (uint64_t)&states) != 0)
+        return 0;
+    return states.time[RUNSTATE_running] + states.time[RUNSTATE_runnable] + states.time[RUNSTATE_blocked];
+}
+
 /* Xen's wall clock at system time 0. */
 static uint64_t wall_clock_ns(void)
 {

@@ -14,6 +14,12 @@ uint64_t clock_monotonic_ns(void);
 uint64_t clock_real_ns(void);
 void clock_set_real(uint64_t real_ns);
 
+/*
+ * Nanoseconds since the host let CPU 0 run for the first time (xl unpause), which is before our first instruction; times in which
+ * the guest was paused again do not count. 0 where Xen does not tell. Source: Xen, public/vcpu.h, VCPUOP_get_runstate_info.
+ */
+uint64_t clock_since_unpause_ns(void);
+
 /* One-shot timer of this CPU; deadline in clock_monotonic_ns() time, UINT64_MAX stops it. Its event calls the handler below. */
 void clock_set_event(uint64_t deadline_ns);
 /* Registered once by kernel/sched; event context. */
