@@ -37,6 +37,7 @@ struct program {
     uint64_t failed;        /* the check that failed, or 0 */
     uint64_t resume;        /* where traps continue */
     uint64_t seed;
+    uint64_t cpus;          /* where it runs; 0: anywhere */
     volatile bool ended;
 };
 
@@ -196,7 +197,7 @@ void upcall_return_to_user(struct trap_frame *frame)
     (void)frame;
     while (thread_reschedule_due()) {
         cpu_events_unmask();
-        thread_yield();
+        thread_yield_if_due();
         cpu_events_mask();
     }
 }
@@ -209,6 +210,8 @@ static void program_thread(void *argument)
     struct context *context = &thread_current()->context;
     uint64_t rip = CODE + (uint64_t)(program_entry - program_calls);
 
+    if (program->cpus)
+        thread_set_cpu_mask(thread_current(), program->cpus);
     trap_frame_init_user(context_user_frame(context), rip, STACK_TOP - 512);
     context_user_frame(context)->rdi = program->seed;
     context_enter_user(context);
@@ -276,11 +279,70 @@ static void calls_test(void)
              (unsigned long long)program.calls, (unsigned long long)program.failed);
 }
 
+#define TICK_NS 1000000u
+
 static uint64_t ticks;
+static uint64_t tick_ns = TICK_NS;
 static void tick(struct timer *timer)
 {
     ticks++;
-    timer_start(timer, clock_monotonic_ns() + 1000000);
+    timer_start(timer, clock_monotonic_ns() + tick_ns);
+}
+
+#define STORM_ROUNDS 20u
+#define STORM_TICK_NS 50000u
+
+static struct program storm_program;
+static volatile bool storm_over;
+
+/* Interrupts CPU 0, from CPU 1, until the program's end. */
+static void kick_thread(void *argument)
+{
+    (void)argument;
+    thread_set_cpu_mask(thread_current(), 2);
+    while (!storm_program.ended) {
+        cpu_kick(0);
+        thread_yield_if_due();
+    }
+    storm_over = true;
+}
+
+/* Interrupted at any instruction of the ways in and out: by another CPU's kicks, on one CPU by a timer. */
+static bool storm_round(struct timer *timer, bool alone)
+{
+    struct thread *thread = NULL;
+
+    program_prepare(&storm_program);
+    storm_program.cpus = 1;
+    storm_over = alone;
+    if (alone) {
+        timer_start(timer, clock_monotonic_ns());
+    } else if (thread_create(&thread, "kicks", kick_thread, NULL) == 0) {
+        thread_start(thread);
+        thread_release(thread);
+    }
+    program_start(&storm_program, program_calls);
+    bool ended = program_wait(&storm_program);
+    timer_cancel(timer);
+    while (thread && ended && !storm_over)
+        thread_pause(1000000);
+    program_destroy(&storm_program);
+    return ended && storm_program.failed == 0;
+}
+
+static void storm_test(void)
+{
+    bool alone = cpu_online_count() == 1;
+    unsigned int round = 0;
+    struct timer timer;
+
+    timer_init(&timer, tick);
+    tick_ns = STORM_TICK_NS;
+    while (round < STORM_ROUNDS && storm_round(&timer, alone))
+        round++;
+    tick_ns = TICK_NS;
+    tap_case(round == STORM_ROUNDS, "system calls outlive %s at any instruction (%u rounds, check %llx)",
+             alone ? "timer events" : "another CPU's kicks", round, (unsigned long long)storm_program.failed);
 }
 
 static void red_zone_test(void)
@@ -470,6 +532,7 @@ void first_program_run(void)
     calls_test();
     tap_count_resources();
     calls_test();
+    storm_test();
     red_zone_test();
     faults_test();
     traps_test();

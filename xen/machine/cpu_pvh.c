@@ -5,6 +5,9 @@
  */
 #include "xen/machine/cpu_mode.h"
 
+/* xen/x86/entry_pvh.S, which also sees to it that no event is lost before the halt. */
+void entry_halt_pvh(void);
+
 static inline void events_hold(struct cpu_machine *machine)
 {
     (void)machine;
@@ -41,6 +44,5 @@ void cpu_wait_for_event_pvh(void)
 {
     cpu_send_kicks(cpu_machine_current());
     assert(cpu_current()->event_mask_depth == 1);
-    /* Nothing is delivered between sti and the instruction behind it, so no event is lost. */
-    __asm__ volatile("sti\n hlt\n cli" : : : "memory");
+    entry_halt_pvh();
 }
