@@ -132,7 +132,7 @@ server_kill() { "$XENOLITH" stop "$server_name" > /dev/null 2>&1; }
 server_end() {
     trap - EXIT
     server_kill
-    wait $server
+    wait $server || true # its status is what the signal made of it
 }
 
 # load_failed WHAT: a load came to nothing; no more is asked of this guest.
