@@ -196,10 +196,12 @@ long sys_prctl(int option, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
     case PR_GET_TID_ADDRESS:
         return user_store(a2, &task->clear_child_tid);
     case PR_SET_THP_DISABLE:
-        /* They are off for everybody, and can only be asked to be. */
-        return a3 || a4 || a5 || a2 == 0 ? -EINVAL : 0;
+        if (a3 || a4 || a5)
+            return -EINVAL;
+        write_once(process->space->no_large_pages, a2 != 0);
+        return 0;
     case PR_GET_THP_DISABLE:
-        return a2 || a3 || a4 || a5 ? -EINVAL : 1;
+        return a2 || a3 || a4 || a5 ? -EINVAL : process->space->no_large_pages;
     default:
         return capability_options(option, a2, a3, a4, a5);
     }

@@ -183,6 +183,17 @@ static size_t reclaim(size_t target)
     return freed;
 }
 
+static void page_init(struct page *page, unsigned int order, enum page_kind kind)
+{
+    list_init(&page->link);
+    reference_init(&page->reference);
+    atomic_store_explicit(&page->flags, 0, memory_order_relaxed);
+    page->order = (uint8_t)order;
+    page->kind = (uint8_t)kind;
+    page->owner = NULL;
+    page->index = 0;
+}
+
 struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int flags)
 {
     if (order >= PAGE_ORDER_LIMIT)
@@ -200,17 +211,17 @@ struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int
     if (page == NULL)
         return NULL;
 
-    list_init(&page->link);
-    reference_init(&page->reference);
-    atomic_store_explicit(&page->flags, 0, memory_order_relaxed);
-    page->order = (uint8_t)order;
-    page->kind = (uint8_t)kind;
-    page->owner = NULL;
-    page->index = 0;
+    page_init(page, order, kind);
     atomic_fetch_add_explicit(&kind_pages[kind], 1ull << order, memory_order_relaxed);
     if (flags & PAGE_ALLOCATE_ZERO)
         __builtin_memset(page_address(page), 0, PAGE_SIZE << order);
     return page;
+}
+
+void page_split(struct page *block)
+{
+    for (size_t count = 1ull << block->order, i = 0; i < count; i++)
+        page_init(block + i, 0, block->kind);
 }
 
 void page_take(struct page *page)

@@ -40,6 +40,8 @@ enum page_kind { PAGE_FREE, PAGE_KERNEL, PAGE_TABLE, PAGE_STACK, PAGE_ANONYMOUS,
 
 /* One block of 2^order pages, or NULL when there is none even after reclaim. Without ATOMIC it may sleep. */
 struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int flags);
+/* A block that nobody else has a reference of becomes single pages with one each. */
+void page_split(struct page *block);
 void page_take(struct page *page);
 void page_release(struct page *page);
 

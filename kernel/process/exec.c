@@ -231,6 +231,8 @@ static void exec_switch_space(struct task *task, struct address_space *space)
 
     spinlock_lock(&process->lock);
     struct address_space *old = process->space;
+    if (old)
+        space->no_large_pages = old->no_large_pages;
     process->space = space;
     spinlock_unlock(&process->lock);
     cpu_events_mask();

@@ -212,6 +212,7 @@ static void source_memory(struct procfs_process *facts, struct address_space *sp
     facts->resident_peak_pages = maximum(space->resident_peak_pages, facts->resident_pages);
     facts->faults_minor += atomic_load(&space->faults_minor);
     facts->faults_major += atomic_load(&space->faults_major);
+    facts->large_pages = paging_has_large() && !space->no_large_pages;
     facts->data_pages = space->data_pages;
     facts->locked_pages = space->locked_pages;
     facts->code_start = space->code_start;
@@ -324,21 +325,22 @@ static int source_owner(int pid, uint32_t *uid, uint32_t *gid)
     return 0;
 }
 
-static uint64_t area_resident(struct address_space *space, const struct area *area)
+static void area_count_resident(struct address_space *space, const struct area *area, struct procfs_area *facts)
 {
     struct paging_entry entries[AREA_QUERY_BATCH];
-    uint64_t start = maximum(area->start, area->touched_start), end = minimum(area->end, area->touched_end), resident = 0;
+    uint64_t start = maximum(area->start, area->touched_start), end = minimum(area->end, area->touched_end);
 
     while (start < end) {
         size_t batch = (size_t)minimum((end - start) >> PAGE_SHIFT, (uint64_t)AREA_QUERY_BATCH);
         mutex_lock(&space->page_lock);
         paging_query(&space->root, start, entries, batch);
         mutex_unlock(&space->page_lock);
-        for (size_t i = 0; i < batch; i++)
-            resident += entries[i].flags != 0;
+        for (size_t i = 0; i < batch; i++) {
+            facts->resident_pages += entries[i].flags != 0;
+            facts->large_pages += (entries[i].flags & PAGING_LARGE) != 0;
+        }
         start += batch << PAGE_SHIFT;
     }
-    return resident;
 }
 
 static void area_describe(struct address_space *space, const struct area *area, struct procfs_area *facts)
@@ -351,8 +353,8 @@ static void area_describe(struct address_space *space, const struct area *area, 
         .writable = area->protection & PAGING_WRITE,
         .executable = area->protection & PAGING_EXECUTE,
         .shared = (area->flags & AREA_SHARED) && !(area->flags & AREA_SPECIAL),
-        .resident_pages = area_resident(space, area),
     };
+    area_count_resident(space, area, facts);
     if (area->backing && area->backing->operations->describe)
         area->backing->operations->describe(area->backing, facts->name, sizeof(facts->name), &facts->device, &facts->inode);
     else if (area->name)

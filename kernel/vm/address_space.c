@@ -37,6 +37,14 @@ int address_space_create(struct address_space **space)
     return 0;
 }
 
+void address_space_count_resident(struct address_space *space, uint64_t pages)
+{
+    uint64_t resident = atomic_fetch_add(&space->resident_pages, pages) + pages;
+
+    if (resident > space->resident_peak_pages)
+        space->resident_peak_pages = resident;
+}
+
 void address_space_take(struct address_space *space)
 {
     reference_take(&space->reference);
@@ -86,7 +94,14 @@ static int area_duplicate_pages(struct area *area, struct area *copy)
         return 0;
     area_touch(copy, start, end);
     for (uint64_t address = start; address < end && error == 0;) {
-        size_t batch = (size_t)minimum((end - address) >> PAGE_SHIFT, (uint64_t)SPACE_BATCH), used = 0, writable = 0;
+        int large = large_page_share(area, copy, address, end);
+        if (large != 0) {
+            error = minimum(large, 0);
+            address += SPACE_TABLE_BYTES;
+            continue;
+        }
+        uint64_t table_end = round_down(address, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES;
+        size_t batch = (size_t)minimum((minimum(end, table_end) - address) >> PAGE_SHIFT, (uint64_t)SPACE_BATCH), used = 0, writable = 0;
         mutex_lock(&area->space->page_lock);
         paging_query(&area->space->root, address, entries, batch);
         for (size_t i = 0; i < batch; i++) {

@@ -28,6 +28,8 @@
 #define AREA_SPECIAL 64u       /* vDSO, vvar: pages given by the backing, never copied or swapped */
 #define AREA_DONT_DUMP 128u
 #define AREA_MAY_WRITE 256u    /* mprotect may add write (file opened for it, or private) */
+#define AREA_LARGE_PAGES 512u  /* MADV_HUGEPAGE */
+#define AREA_SMALL_PAGES 1024u /* MADV_NOHUGEPAGE */
 
 /* What an area maps; shared by the areas cut from one mapping. Contract filled by vfs (files), vm itself (shared anonymous) and process (vDSO). */
 struct area_backing {
@@ -88,6 +90,7 @@ struct address_space {
     _Atomic uint64_t faults_minor, faults_major;
     /* For /proc: where exec put things. */
     uint64_t code_start, code_end, data_start, data_end, stack_start, arguments_start, arguments_end, environment_start, environment_end;
+    bool no_large_pages;              /* w prctl(PR_SET_THP_DISABLE); read without */
 };
 
 /* Makes the root that CPUs run on between programs. Once, before the first space. */

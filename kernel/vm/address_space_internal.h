@@ -56,6 +56,16 @@ void area_touch(struct area *area, uint64_t start, uint64_t end);
 /* The part of [start, end) in which the area may hold pages; false: none. */
 bool area_touched_range(const struct area *area, uint64_t *start, uint64_t *end);
 
+/* That many pages more are mapped. */
+void address_space_count_resident(struct address_space *space, uint64_t pages);
+
+/* A store to an address of an anonymous area, where nothing is: true when a large page was brought for it. space->lock held for reading. */
+bool large_page_bring(struct area *area, uint64_t address);
+/* A large page that is copy-on-write, `pfn` a page of it, may be written again if nobody else has any page of it. page_lock held. */
+bool large_page_reuse(struct area *area, uint64_t address, pfn_t pfn);
+/* For fork, as area_duplicate_pages(): 1 when a large page at `start` was shared, 0 where there is none of which all is in [start, end), -ENOMEM. */
+int large_page_share(struct area *area, struct area *copy, uint64_t start, uint64_t end);
+
 /* Unmaps and frees the pages of [start, end), all in `area`. */
 void area_zap(struct area *area, uint64_t start, uint64_t end);
 /* Everything in the range goes. 0 or -ENOMEM (a split failed). Locked. */

@@ -112,6 +112,12 @@ static int advise_flags(struct area *area, int advice, uint32_t *flags)
     case ADVICE_KEEP_ON_FORK:
         *flags &= ~AREA_WIPE_ON_FORK;
         return 0;
+    case ADVICE_HUGE_PAGE:
+        *flags = (*flags & ~AREA_SMALL_PAGES) | AREA_LARGE_PAGES;
+        return 0;
+    case ADVICE_NO_HUGE_PAGE:
+        *flags = (*flags & ~AREA_LARGE_PAGES) | AREA_SMALL_PAGES;
+        return 0;
     default:
         return 0;
     }
@@ -162,7 +168,8 @@ static bool advice_known(int advice)
 static bool advice_changes_areas(int advice)
 {
     return advice == ADVICE_DONT_FORK || advice == ADVICE_DO_FORK || advice == ADVICE_DONT_DUMP || advice == ADVICE_DO_DUMP ||
-           advice == ADVICE_WIPE_ON_FORK || advice == ADVICE_KEEP_ON_FORK;
+           advice == ADVICE_WIPE_ON_FORK || advice == ADVICE_KEEP_ON_FORK || advice == ADVICE_HUGE_PAGE ||
+           advice == ADVICE_NO_HUGE_PAGE;
 }
 
 /* Advice that changes areas' flags; space->lock held for writing. */

@@ -2,7 +2,7 @@
 /*
  * Page faults: the one place where pages enter an address space.
  *
- *   anonymous           zero pages, a cluster that grows while the program goes forward
+ *   anonymous           zero pages, a cluster that grows while the program goes forward; or 2 MiB at once (large_page.c)
  *   private file        the cache's pages read-only (marked copy-on-write) with up to 15 neighbours; a copy on write
  *   shared file         the cache's pages; writable only once dirty, so that the first store is seen
  *   shared memory       the cache's pages, made on demand
@@ -57,10 +57,9 @@ static void fault_release_pages(struct fault *fault)
 }
 
 /*
- * Maps fault->entries (flags 0: nothing), taking over the references of their pages. page_lock held; `replaced` entries
- * were counted before.
+ * Maps fault->entries (flags 0: nothing), `mapped` of them, taking over the references of their pages. page_lock held.
  */
-static int fault_map(struct fault *fault, size_t mapped, size_t replaced)
+static int fault_map(struct fault *fault, size_t mapped)
 {
     struct address_space *space = fault->space;
 
@@ -68,9 +67,7 @@ static int fault_map(struct fault *fault, size_t mapped, size_t replaced)
     if (error != 0)
         return error;
     area_touch(fault->area, fault->start, fault->start + (fault->count << PAGE_SHIFT));
-    uint64_t resident = atomic_fetch_add(&space->resident_pages, mapped - replaced) + mapped - replaced;
-    if (resident > space->resident_peak_pages)
-        space->resident_peak_pages = resident;
+    address_space_count_resident(space, mapped);
     return 0;
 }
 
@@ -95,6 +92,10 @@ static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
     if (now.pfn.number != old.pfn.number || !paging_entry_used(&now) || (now.flags & PAGING_WRITE)) {
         mutex_unlock(&space->page_lock);
         return FAULT_RETRY;
+    }
+    if ((now.flags & PAGING_LARGE) && large_page_reuse(fault->area, fault->address, now.pfn)) {
+        mutex_unlock(&space->page_lock);
+        return 0;
     }
     if (page->kind == PAGE_ANONYMOUS && atomic_load(&page->reference.count) == 1) {
         entry.pfn = old.pfn;
@@ -197,6 +198,12 @@ static int fault_anonymous(struct fault *fault)
     uint64_t end = down ? fault->address + PAGE_SIZE : fault->address + (cluster << PAGE_SHIFT);
     int error;
 
+    if (fault_writes(fault) && large_page_bring(area, fault->address)) {
+        atomic_store_explicit(&area->fault_next, round_down(start, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES, memory_order_relaxed);
+        return 0;
+    }
+    if (paging_has_large() && !down) /* the next 2 MiB stay whole */
+        end = minimum(end, round_down(start, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES);
     fault_set_window(fault, start, end);
     for (size_t i = 0; i < fault->count; i++)
         fault->pages[i] = NULL;
@@ -220,7 +227,7 @@ static int fault_anonymous(struct fault *fault)
             mapped++;
         }
     }
-    error = mapped > 0 ? fault_map(fault, mapped, 0) : 0;
+    error = mapped > 0 ? fault_map(fault, mapped) : 0;
     if (error != 0)
         fault_unmap(fault, before);
     mutex_unlock(&space->page_lock);
@@ -283,7 +290,7 @@ static int fault_map_cached(struct fault *fault, struct page *copy)
         for (size_t i = 0; i < fault->count; i++)
             if (fault->entries[i].flags != 0)
                 page_take(i == fault->target && copy ? copy : fault->pages[i]);
-        result = fault_map(fault, mapped, 0);
+        result = fault_map(fault, mapped);
         if (result != 0) {
             fault_unmap(fault, before);
             for (size_t i = 0; i < fault->count; i++)
@@ -363,7 +370,7 @@ static int fault_special(struct fault *fault)
     mutex_lock(&fault->space->page_lock);
     paging_query(&fault->space->root, fault->address, &before, 1);
     bool absent = !paging_entry_used(&before);
-    error = absent ? fault_map(fault, 1, 0) : 0;
+    error = absent ? fault_map(fault, 1) : 0;
     mutex_unlock(&fault->space->page_lock);
     if (!absent || error != 0)
         page_release(page);

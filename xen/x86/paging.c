@@ -98,6 +98,23 @@ bool paging_test_accessed(struct paging_root *root, uint64_t address)
     return ops->test_accessed(root, address);
 }
 
+bool paging_has_large(void)
+{
+    return ops->map_large != NULL;
+}
+
+bool paging_large_vacant(struct paging_root *root, uint64_t address)
+{
+    return ops->large_vacant && ops->large_vacant(root, address);
+}
+
+int paging_map_large(struct paging_root *root, uint64_t address, const struct paging_entry *entry)
+{
+    assert(address % PAGE_TABLE_L1_SPAN == 0 && entry->pfn.number % PAGING_LARGE_COUNT == 0);
+    range_check(address, PAGING_LARGE_COUNT);
+    return ops->map_large(root, address, entry);
+}
+
 int paging_map_kernel(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection)
 {
     return ops->map_kernel(address, frames, count, protection);

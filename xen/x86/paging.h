@@ -23,6 +23,8 @@
 #define PAGING_PRESENT 64u    /* in answers only; an entry mapped with protection 0 (PROT_NONE) is not present */
 #define PAGING_MAPPED 256u    /* in answers: there is a page, present or PROT_NONE; so that flags are never 0 then */
 #define PAGING_COPY_ON_WRITE 128u /* software bit, kept with the entry; such an entry is never writable */
+#define PAGING_LARGE 512u     /* in answers only: the page is part of a large entry */
+#define PAGING_LARGE_COUNT 512u /* pages of a large entry: 2 MiB */
 
 /* User space: what programs may map. */
 #define USER_ADDRESS_LOW 0x10000ull
@@ -39,6 +41,8 @@ struct paging_root {
     pfn_t table;            /* o the L4's frame */
     _Atomic uint64_t cpu_mask; /* CPUs on which it is active */
     uint64_t table_pages;   /* l pages used for tables */
+    uint64_t large_count;   /* l large entries, */
+    pfn_t large_tables;     /* l and as many tables for their parts, each with the next one's number in it */
     atomic_bool dying;      /* a CPU that still has it active leaves it at its next kick */
 };
 
@@ -66,6 +70,15 @@ void paging_unmap(struct paging_root *root, uint64_t address, struct paging_entr
 void paging_protect(struct paging_root *root, uint64_t address, size_t count, uint32_t protection);
 /* Reads entries; flags 0 where nothing is mapped. */
 void paging_query(struct paging_root *root, uint64_t address, struct paging_entry *entries, size_t count);
+/*
+ * Large entries, for 2 MiB at once, of frames that lie so. PV has none. All the other calls see their pages one by one, and one that
+ * changes a part makes small entries of the whole first; for that the entry keeps a table, so that it cannot fail.
+ */
+bool paging_has_large(void);
+/* There are large entries, and nothing (no table either) stands in the way of one around the address. */
+bool paging_large_vacant(struct paging_root *root, uint64_t address);
+/* Maps one where there is room, or in place of another one (then it cannot fail). 0 or -ENOMEM. */
+int paging_map_large(struct paging_root *root, uint64_t address, const struct paging_entry *entry);
 /* Reads and clears the accessed bit of one page (reclaim), without a flush. */
 bool paging_test_accessed(struct paging_root *root, uint64_t address);
 
@@ -88,6 +101,8 @@ struct paging_ops {
     void (*protect)(struct paging_root *root, uint64_t address, size_t count, uint32_t protection);
     void (*query)(struct paging_root *root, uint64_t address, struct paging_entry *entries, size_t count);
     bool (*test_accessed)(struct paging_root *root, uint64_t address);
+    bool (*large_vacant)(struct paging_root *root, uint64_t address); /* NULL: no large entries; the next one as well */
+    int (*map_large)(struct paging_root *root, uint64_t address, const struct paging_entry *entry);
     int (*map_kernel)(uint64_t address, const gfn_t *frames, size_t count, uint32_t protection);
     void (*unmap_kernel)(uint64_t address, size_t count);
 };

@@ -4,6 +4,8 @@
  * be setting their accessed and dirty bits. The CPU's own stale translations go by invlpg or a reload of CR3; those of others by
  * Xen's HVMOP_flush_tlbs, which flushes every vCPU of the domain without an interrupt of ours.
  *
+ * Large entries lie in L2s. Each brings a table along, kept in the root: an L1 where the entry must be split.
+ *
  * Locks: as in paging_pv.c.
  */
 #include "xen/x86/paging.h"
@@ -38,7 +40,7 @@ static bool table_next(pfn_t table, unsigned int index, pfn_t *next)
     uint64_t entry = read_once(table_at(table)[index]);
 
     next->number = page_table_frame(entry);
-    return entry & PAGE_TABLE_PRESENT;
+    return (entry & (PAGE_TABLE_PRESENT | PAGE_TABLE_HUGE)) == PAGE_TABLE_PRESENT;
 }
 
 /* The entry for an address in the table of `level`; NULL where there is no such table. */
@@ -52,26 +54,15 @@ static uint64_t *entry_find_at(const struct paging_root *root, uint64_t address,
     return &table_at(table)[page_table_index(address, level)];
 }
 
+/* The entry that maps an address: an L1's, or an L2's large one. */
 static uint64_t *entry_find(const struct paging_root *root, uint64_t address)
 {
-    return entry_find_at(root, address, 1);
-}
+    uint64_t *upper = entry_find_at(root, address, 2);
+    uint64_t link = upper ? read_once(*upper) : 0;
 
-/* The same, making what is missing; NULL: out of memory. Root's lock held. */
-static uint64_t *entry_make(struct paging_root *root, uint64_t address)
-{
-    pfn_t table = root->table, next;
-
-    for (unsigned int level = 4; level > 1; level--, table = next) {
-        unsigned int index = page_table_index(address, level);
-        if (table_next(table, index, &next))
-            continue;
-        if (paging_tables->allocate(&next) != 0)
-            return NULL;
-        root->table_pages++;
-        write_once(table_at(table)[index], (next.number << PAGE_SHIFT) | PAGE_TABLE_LINK);
-    }
-    return &table_at(table)[page_table_index(address, 1)];
+    if (link & PAGE_TABLE_HUGE)
+        return upper;
+    return link & PAGE_TABLE_PRESENT ? &table_at((pfn_t){ page_table_frame(link) })[page_table_index(address, 1)] : NULL;
 }
 
 /* ---- Flushing ------------------------------------------------------------------------------------------------------ */
@@ -115,6 +106,95 @@ static void flush_commit(struct flush *flush, uint64_t mask)
     flush->count = 0;
 }
 
+/* ---- Large entries ------------------------------------------------------------------------------------------------- */
+
+/* One large entry less: its table. Root's lock held. */
+static pfn_t large_table_take(struct paging_root *root)
+{
+    pfn_t table = root->large_tables;
+
+    assert(root->large_count != 0);
+    root->large_count--;
+    root->large_tables.number = table_at(table)[0];
+    return table;
+}
+
+/* Small entries instead of a large one. It goes first, from all TLBs: some processors do not bear both sizes. Who faults meanwhile waits. */
+static void large_split(struct paging_root *root, uint64_t *place, uint64_t address)
+{
+    struct flush flush = { .count = 1, .addresses = { address } };
+    uint64_t value = __atomic_exchange_n(place, 0, __ATOMIC_SEQ_CST) & ~PAGE_TABLE_HUGE;
+    pfn_t table = large_table_take(root);
+
+    flush_commit(&flush, root->cpu_mask);
+    for (unsigned int i = 0; i < PAGE_TABLE_ENTRIES; i++)
+        write_once(table_at(table)[i], value + i * PAGE_SIZE);
+    write_once(*place, (table.number << PAGE_SHIFT) | PAGE_TABLE_LINK);
+}
+
+/* The entry for an address in the table of `lowest`, making tables that are missing; NULL: out of memory. Root's lock held. */
+static uint64_t *entry_make(struct paging_root *root, uint64_t address, unsigned int lowest)
+{
+    pfn_t table = root->table, next;
+
+    for (unsigned int level = 4; level > lowest; level--, table = next) {
+        uint64_t *place = &table_at(table)[page_table_index(address, level)];
+        if (*place & PAGE_TABLE_HUGE)
+            large_split(root, place, address);
+        if (table_next(table, page_table_index(address, level), &next))
+            continue;
+        if (paging_tables->allocate(&next) != 0)
+            return NULL;
+        root->table_pages++;
+        write_once(*place, (next.number << PAGE_SHIFT) | PAGE_TABLE_LINK);
+    }
+    return &table_at(table)[page_table_index(address, lowest)];
+}
+
+/* Empties a large entry; its table is returned. Root's lock held. */
+static pfn_t large_unmap(struct paging_root *root, uint64_t *place, struct paging_entry *old)
+{
+    uint64_t value = __atomic_exchange_n(place, 0, __ATOMIC_SEQ_CST);
+
+    for (unsigned int i = 0; old && i < PAGE_TABLE_ENTRIES; i++)
+        old[i] = page_entry_decode(value + i * PAGE_SIZE);
+    return large_table_take(root);
+}
+
+static bool large_vacant_pvh(struct paging_root *root, uint64_t address)
+{
+    spinlock_lock(&root->lock);
+    const uint64_t *place = entry_find_at(root, address, 2);
+    bool vacant = place == NULL || read_once(*place) == 0;
+    spinlock_unlock(&root->lock);
+    return vacant;
+}
+
+static int map_large_pvh(struct paging_root *root, uint64_t address, const struct paging_entry *entry)
+{
+    struct flush flush = { .count = 1, .addresses = { address } };
+    pfn_t table;
+    int error = 0;
+
+    spinlock_lock(&root->lock);
+    uint64_t *place = entry_make(root, address, 2);
+    if (place == NULL) {
+        error = -ENOMEM;
+    } else if (*place & PAGE_TABLE_HUGE) {
+        write_once(*place, page_entry_encode(entry) | PAGE_TABLE_HUGE);
+        flush_commit(&flush, root->cpu_mask);
+    } else if ((error = paging_tables->allocate(&table)) == 0) {
+        assert(*place == 0);
+        root->table_pages++;
+        root->large_count++;
+        table_at(table)[0] = root->large_tables.number;
+        root->large_tables = table;
+        write_once(*place, page_entry_encode(entry) | PAGE_TABLE_HUGE);
+    }
+    spinlock_unlock(&root->lock);
+    return error;
+}
+
 /* ---- User space ---------------------------------------------------------------------------------------------------- */
 
 static int map_pvh(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count)
@@ -126,7 +206,7 @@ static int map_pvh(struct paging_root *root, uint64_t address, const struct pagi
     for (size_t i = 0; i < count && error == 0; i++, address += PAGE_SIZE) {
         if (entries[i].flags == 0)
             continue;
-        uint64_t *place = entry_make(root, address);
+        uint64_t *place = entry_make(root, address, 1);
         if (place == NULL)
             error = -ENOMEM;
         else if (__atomic_exchange_n(place, page_entry_encode(&entries[i]), __ATOMIC_SEQ_CST) & PAGE_TABLE_PRESENT)
@@ -142,6 +222,14 @@ static bool l1_unmap(struct paging_root *root, struct flush *flush, uint64_t add
                      pfn_t *freed)
 {
     uint64_t *upper = entry_find_at(root, address, 2);
+    bool large = upper && (read_once(*upper) & PAGE_TABLE_HUGE), all = count == PAGE_TABLE_ENTRIES;
+
+    if (large && all) {
+        *freed = large_unmap(root, upper, old);
+        goto freed;
+    }
+    if (large)
+        large_split(root, upper, address);
     uint64_t link = upper ? read_once(*upper) : 0;
     bool there = link & PAGE_TABLE_PRESENT;
     pfn_t table = { page_table_frame(link) };
@@ -154,10 +242,11 @@ static bool l1_unmap(struct paging_root *root, struct flush *flush, uint64_t add
         if (value & PAGE_TABLE_PRESENT)
             flush_add(flush, address + i * PAGE_SIZE);
     }
-    if (!there || count != PAGE_TABLE_ENTRIES)
+    if (!there || !all)
         return false;
     *freed = table;
     write_once(*upper, 0);
+freed:
     flush_add(flush, address); /* the processor may remember the way to the table without any page of it */
     root->table_pages--;
     return true;
@@ -191,11 +280,18 @@ static void protect_pvh(struct paging_root *root, uint64_t address, size_t count
     struct flush flush = { .count = 0 };
 
     spinlock_lock(&root->lock);
-    for (size_t i = 0; i < count; i++, address += PAGE_SIZE) {
+    for (size_t step = 1; count != 0; count -= step, address += step * PAGE_SIZE) {
         uint64_t *place = entry_find(root, address);
         uint64_t value = place ? read_once(*place) : 0;
+        uint64_t large = value & PAGE_TABLE_HUGE;
+        step = large && protection != 0 ? run_in_l1(address, count) : 1;
+        if (large && step != PAGE_TABLE_ENTRIES) { /* a part, or PROT_NONE, which only small entries know */
+            large_split(root, place, address);
+            step = 0;
+            continue;
+        }
         /* Again where the processor set a bit meanwhile. */
-        while (value != 0 && !__atomic_compare_exchange_n(place, &value, page_entry_protect(value, protection), false,
+        while (value != 0 && !__atomic_compare_exchange_n(place, &value, page_entry_protect(value, protection) | large, false,
                                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
             continue;
         if (value & PAGE_TABLE_PRESENT)
@@ -210,7 +306,12 @@ static void query_pvh(struct paging_root *root, uint64_t address, struct paging_
     spinlock_lock(&root->lock);
     for (size_t i = 0; i < count; i++, address += PAGE_SIZE) {
         const uint64_t *place = entry_find(root, address);
-        entries[i] = page_entry_decode(place ? read_once(*place) : 0);
+        uint64_t value = place ? read_once(*place) : 0;
+        if (value & PAGE_TABLE_HUGE)
+            value += page_table_index(address, 1) * PAGE_SIZE;
+        entries[i] = page_entry_decode(value);
+        if (value & PAGE_TABLE_HUGE)
+            entries[i].flags |= PAGING_LARGE;
     }
     spinlock_unlock(&root->lock);
 }
@@ -250,6 +351,7 @@ static int root_create_pvh(struct paging_root *root)
     atomic_init(&root->cpu_mask, 0);
     atomic_init(&root->dying, false);
     root->table_pages = 1;
+    root->large_count = 0;
     int error = paging_tables->allocate(&root->table);
     if (error != 0)
         return error;
@@ -275,7 +377,7 @@ static void subtree_free(pfn_t table, unsigned int level, unsigned int entry_cou
 
 static void root_destroy_pvh(struct paging_root *root)
 {
-    assert(root->cpu_mask == 0);
+    assert(root->cpu_mask == 0 && root->large_count == 0);
     subtree_free(root->table, 4, PAGE_TABLE_ENTRIES / 2);
 }
 
@@ -316,7 +418,7 @@ static int map_kernel_pvh(uint64_t address, const gfn_t *frames, size_t count, u
 
     spinlock_lock(&paging_kernel_root.lock);
     for (; done < count; done++) {
-        uint64_t *place = entry_make(&paging_kernel_root, address + done * PAGE_SIZE);
+        uint64_t *place = entry_make(&paging_kernel_root, address + done * PAGE_SIZE, 1);
         if (place == NULL)
             break;
         write_once(*place, page_entry_kernel(frames[done], protection));
@@ -337,6 +439,8 @@ const struct paging_ops paging_ops_pvh = {
     .protect = protect_pvh,
     .query = query_pvh,
     .test_accessed = test_accessed_pvh,
+    .large_vacant = large_vacant_pvh,
+    .map_large = map_large_pvh,
     .map_kernel = map_kernel_pvh,
     .unmap_kernel = unmap_kernel_pvh,
 };

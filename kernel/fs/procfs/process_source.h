@@ -25,6 +25,7 @@ struct procfs_process {
         capabilities_ambient;
     uint32_t umask;
     bool no_new_privileges;
+    bool large_pages;              /* it may have some */
     int nice;
     uint64_t faults_minor, faults_major;
     uint64_t user_ns, system_ns, children_user_ns, children_system_ns;
@@ -48,6 +49,7 @@ struct procfs_area {
     uint64_t start, end, offset_bytes, device, inode;
     bool readable, writable, executable, shared;
     uint64_t resident_pages;
+    uint64_t large_pages;          /* of those, in 4 KiB */
     char name[256];                /* file's path, "[heap]", or "" */
 };
 

@@ -101,8 +101,8 @@ int proc_print_status(struct text_buffer *text, int pid, int tid)
     text_print(text, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", f.pid, f.tid, f.group_id, f.session_id);
     if (f.state != 'Z')
         print_memory(text, &f);
-    text_print(text, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t%u\nSigQ:\t%u/%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\n",
-               f.thread_count, f.signals_queued, (number_t)f.signals_queued_limit, (number_t)f.signals_pending,
+    text_print(text, "CoreDumping:\t0\nTHP_enabled:\t%d\nThreads:\t%u\nSigQ:\t%u/%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\n",
+               f.large_pages, f.thread_count, f.signals_queued, (number_t)f.signals_queued_limit, (number_t)f.signals_pending,
                (number_t)f.signals_shared_pending);
     text_print(text, "SigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n", (number_t)f.signals_blocked,
                (number_t)f.signals_ignored, (number_t)f.signals_caught);
@@ -202,7 +202,8 @@ int proc_print_smaps(struct text_buffer *text, int pid, int tid)
         print_area(text, &area);
         text_print(text, "Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n",
                    (number_t)(area.end - area.start) / 1024);
-        text_print(text, "Rss:            %8llu kB\n", (number_t)area.resident_pages * 4);
+        text_print(text, "Rss:            %8llu kB\nAnonHugePages:  %8llu kB\n", (number_t)area.resident_pages * 4,
+                   (number_t)area.large_pages * 4);
         address = area.end;
     }
     return error == -ENOENT ? 0 : error;

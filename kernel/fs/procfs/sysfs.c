@@ -9,6 +9,7 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/memory/page.h"
 #include "xen/machine/cpu_start.h"
+#include "xen/x86/paging.h"
 
 static int print_text(struct text_buffer *text, void *data)
 {
@@ -80,6 +81,13 @@ static int print_memory_used(struct text_buffer *text, void *data)
     return 0;
 }
 
+/* What a program may count on: with "always", as Redis reads it, a store would cost 2 MiB, and a copy after fork too. */
+static int print_large_pages(struct text_buffer *text, void *data)
+{
+    text_print(text, "always %s\n", paging_has_large() ? "[madvise] never" : "madvise [never]");
+    return 0;
+}
+
 #define TEXT(name, value) { .path = (name), .mode = 0444, .print = print_text, .data = (void *)(value) }
 
 static const struct pseudo_file files[] = {
@@ -95,7 +103,7 @@ static const struct pseudo_file files[] = {
     { .path = "devices/system/node/node0/cpumap", .mode = 0444, .print = print_all_mask },
     { .path = "devices/system/node/node0/meminfo", .mode = 0444, .print = print_node_meminfo },
     TEXT("devices/system/node/node0/distance", "10"),
-    TEXT("kernel/mm/transparent_hugepage/enabled", "always madvise [never]"),
+    { .path = "kernel/mm/transparent_hugepage/enabled", .mode = 0444, .print = print_large_pages },
     TEXT("kernel/mm/transparent_hugepage/defrag", "always defer defer+madvise madvise [never]"),
     TEXT("kernel/mm/transparent_hugepage/hpage_pmd_size", "2097152"),
     TEXT("fs/cgroup/cgroup.controllers", "cpu memory pids"),

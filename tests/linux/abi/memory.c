@@ -4,8 +4,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -168,6 +172,95 @@ static void advice(void)
     munmap(area, 4 * PAGE);
 }
 
+/* How many kB of the area that holds the byte are what smaps' line says. */
+static long smaps(char *byte, const char *name)
+{
+    unsigned long start, end, size = 0;
+    char line[400];
+    bool inside = false;
+    FILE *file = fopen("/proc/self/smaps", "r");
+    while (fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+            inside = (uintptr_t)byte >= start && (uintptr_t)byte < end;
+        else if (inside && strncmp(line, name, strlen(name)) == 0)
+            sscanf(line + strlen(name), ": %lu", &size);
+    }
+    fclose(file);
+    return (long)size;
+}
+
+static unsigned long wrong_numbers(const volatile unsigned long *area, size_t first, size_t count)
+{
+    unsigned long wrong = 0;
+    for (size_t i = first; i < first + count; i++)
+        wrong += area[i * (PAGE / sizeof(long))] != i + 1;
+    return wrong;
+}
+
+static void *watch(void *area)
+{
+    unsigned long wrong = 0;
+    while (!__atomic_load_n(&trap_code, __ATOMIC_RELAXED))
+        wrong += wrong_numbers(area, 512, 1024);
+    return (void *)wrong;
+}
+
+/* 16 MiB that may be mapped by large entries: parts change while another thread reads what does not. */
+static void large(void)
+{
+    enum { PAGES = 4096, LONGS = PAGE / sizeof(long) };
+    pthread_t thread;
+    void *wrong;
+    unsigned long *area = map(PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    is(madvise(area, PAGES * PAGE, MADV_HUGEPAGE), 0, "MADV_HUGEPAGE");
+    for (size_t i = 0; i < PAGES; i++)
+        area[i * LONGS] = i + 1;
+    is(wrong_numbers(area, 0, PAGES), 0, "16 MiB hold what was written");
+    is(smaps((char *)area, "Rss"), PAGES * 4, "all of it is there");
+    printf("# large: %ld kB\n", smaps((char *)area, "AnonHugePages"));
+    trap_code = 0;
+    pthread_create(&thread, NULL, watch, area);
+    unsigned long others = 0;
+    for (size_t i = 1536; i < PAGES; i++) {
+        unsigned long *page = area + i * LONGS;
+        if (i % 7 == 0) {
+            madvise(page, PAGE, MADV_DONTNEED);
+            others += page[0] != 0;
+        } else if (i % 7 == 1) {
+            mprotect(page, PAGE, PROT_READ);
+            others += touch((char *)page, true) != SIGSEGV * 1000 + SEGV_ACCERR || page[0] != i + 1;
+            trap_code = 0;
+        } else if (i % 7 == 2) {
+            munmap(page, PAGE);
+            others += touch((char *)page, false) != SIGSEGV * 1000 + SEGV_MAPERR;
+            trap_code = 0;
+        } else if (page[0] != i + 1) {
+            others++;
+        }
+    }
+    __atomic_store_n(&trap_code, 1, __ATOMIC_RELAXED);
+    pthread_join(thread, &wrong);
+    is(others, 0, "parts of it are forgotten, write-protected and unmapped");
+    is((long)wrong, 0, "another thread sees the rest as it was");
+    pid_t child = fork();
+    if (child == 0) {
+        for (size_t i = 512; i < 1024; i++)
+            area[i * LONGS + 1] = 1;
+        _exit(wrong_numbers(area, 0, 1536) != 0);
+    }
+    for (size_t i = 1024; i < 1100; i++)
+        area[i * LONGS + 1] = 2;
+    int status;
+    waitpid(child, &status, 0);
+    is(status, 0, "a child has it all");
+    unsigned long mixed = area[600 * LONGS + 1] + wrong_numbers(area, 0, 1536);
+    is(mixed, 0, "and its own copy of what it writes");
+    unsigned long *moved = mremap(area, 1100 * PAGE, 1300 * PAGE, MREMAP_MAYMOVE);
+    ok(moved != MAP_FAILED && moved[1099 * LONGS] == 1100 && moved[1299 * LONGS] == 0 && moved[700 * LONGS] == 701, "a part moves and grows");
+    munmap(moved, 1300 * PAGE);
+    munmap(area, PAGES * PAGE);
+}
+
 static void breaks(void)
 {
     char *start = sbrk(0);
@@ -228,6 +321,7 @@ int main(void)
     moved();
     files();
     advice();
+    large();
     breaks();
     shared_with_a_child();
     memory_files();

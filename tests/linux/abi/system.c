@@ -129,6 +129,11 @@ static void controls(void)
     is(number, 1, "PR_GET_CHILD_SUBREAPER");
     is(prctl(PR_SET_TIMERSLACK, 1234), 0, "PR_SET_TIMERSLACK");
     is(prctl(PR_GET_TIMERSLACK), 1234, "PR_GET_TIMERSLACK");
+    is(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 0, "PR_GET_THP_DISABLE");
+    is(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0, "PR_SET_THP_DISABLE");
+    is(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 1, "which is told");
+    is(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0, "and taken back");
+    fails(prctl(PR_SET_THP_DISABLE, 1, 0, 1, 0), EINVAL, "PR_SET_THP_DISABLE with more");
     fails(prctl(PR_CAPBSET_READ, 99), EINVAL, "PR_CAPBSET_READ of 99");
     fails(prctl(9999), EINVAL, "an unknown option");
     unsigned long base = 0;

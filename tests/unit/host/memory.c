@@ -106,6 +106,11 @@ struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int
     return page;
 }
 
+void page_split(struct page *block)
+{
+    abort(); /* for large entries, which paging.c has none of */
+}
+
 void page_take(struct page *page)
 {
     reference_take(&page->reference);

@@ -82,6 +82,22 @@ int paging_map(struct paging_root *root, uint64_t address, const struct paging_e
     return 0;
 }
 
+/* Small entries only, as PV's tables. */
+bool paging_has_large(void)
+{
+    return false;
+}
+
+bool paging_large_vacant(struct paging_root *root, uint64_t address)
+{
+    return false;
+}
+
+int paging_map_large(struct paging_root *root, uint64_t address, const struct paging_entry *entry)
+{
+    abort();
+}
+
 void paging_unmap(struct paging_root *root, uint64_t address, struct paging_entry *old, size_t count)
 {
     pthread_mutex_lock(&lock);
