@@ -88,7 +88,6 @@ void boot_start_pvh(uint64_t start_info_physical)
     log_set_sink(console_write_all);
     trap_report_start();
     boot_info_read_pvh((const void *)(start_info_physical + DIRECT_MAP_BASE));
-    console_find_ring();
     trap_start_pvh();
     direct_map_start_pvh();
     cpu_place_vcpu_info(&cpu_boot_block);
@@ -105,6 +104,8 @@ static void level_set(void)
 
     if (text && parse_unsigned(text, __builtin_strlen(text), 10, &level) == 0 && level <= LOG_DEBUG)
         log_set_level((enum log_level)level);
+    else if (text)
+        log_warning("command line: loglevel=%s is not 0 to %u", text, LOG_DEBUG);
 }
 
 static void memory_report(void)
@@ -140,6 +141,8 @@ void boot_main(void)
     struct thread *thread;
 
     clock_init();
+    if (__builtin_strlen(boot_info.command_line) == sizeof(boot_info.command_line) - 1)
+        log_warning("command line: cut after %zu bytes", sizeof(boot_info.command_line) - 1);
     command_line_parse(boot_info.command_line);
     level_set();
     log_info("Xenolith %s", XENOLITH_VERSION);

@@ -4,7 +4,8 @@
  * direct map shows the first 4 GiB; what the loader points to lies there. Version 0 has no memory map: Xen is asked for it.
  *
  * The shared info page takes the place of a page of the image, which Xen gets back. A domain 0 (smoke tests start us as one)
- * has no xenstore and no console page; any other guest has both, or we cannot go on.
+ * has no xenstore and no console page; any other guest has both, or we cannot go on. The console comes first, so that what is
+ * missing is told there, if it can be, and else by Xen's own log.
  */
 #include "xen/machine/boot_info_pvh.h"
 
@@ -17,6 +18,7 @@
 
 #include "kernel/base/panic.h"
 #include "xen/machine/boot_info.h"
+#include "xen/machine/console_ring.h"
 #include "xen/machine/hypercall.h"
 #include "xen/machine/shared_info.h"
 #include "xen/x86/frames.h"
@@ -63,12 +65,13 @@ static void memory_map_read(const struct hvm_start_info *start_info)
             memory_map_add_pvh(entries[i].address, entries[i].size_bytes);
 }
 
+/* Without a name it may be missing, and is 0 then. */
 static uint64_t parameter_get(uint32_t index, const char *name)
 {
     struct xen_hvm_param request = { .domid = DOMID_SELF, .index = index };
 
     long result = hypercall_2(__HYPERVISOR_hvm_op, HVMOP_get_param, (uint64_t)&request);
-    if (result != 0 || request.value == 0)
+    if (name && (result != 0 || request.value == 0))
         panic("the HVM parameter %s is missing: Xen answers %ld, value 0x%llx", name, result,
               (unsigned long long)request.value);
     return request.value;
@@ -90,6 +93,14 @@ static void shared_info_place(void)
         write_once(shared->evtchn_mask[i], ~0ul); /* the toolstack leaves all ports unmasked */
 }
 
+static void console_find(void)
+{
+    boot_info.console_frame.number = parameter_get(HVM_PARAM_CONSOLE_PFN, NULL);
+    if (boot_info.console_frame.number != 0)
+        boot_info.console_port = (uint32_t)parameter_get(HVM_PARAM_CONSOLE_EVTCHN, NULL);
+    console_find_ring();
+}
+
 static void command_line_read(uint64_t physical)
 {
     if (physical == 0)
@@ -101,6 +112,8 @@ static void command_line_read(uint64_t physical)
 
 void boot_info_read_pvh(const struct hvm_start_info *start_info)
 {
+    shared_info_place();
+    console_find();
     if (start_info->magic != XEN_HVM_START_MAGIC_VALUE || start_info->version > VERSION_WITH_MEMORY_MAP)
         panic("the start info has magic 0x%x and version %u; known are magic 0x%x, versions 0 and 1", start_info->magic,
               start_info->version, XEN_HVM_START_MAGIC_VALUE);
@@ -112,11 +125,10 @@ void boot_info_read_pvh(const struct hvm_start_info *start_info)
         boot_info.ramdisk = early_address(module->paddr, module->size, "ramdisk");
         boot_info.ramdisk_bytes = module->size;
     }
-    shared_info_place();
     if (start_info->flags & SIF_INITDOMAIN)
         return;
-    boot_info.console_frame.number = parameter_get(HVM_PARAM_CONSOLE_PFN, "CONSOLE_PFN");
-    boot_info.console_port = (uint32_t)parameter_get(HVM_PARAM_CONSOLE_EVTCHN, "CONSOLE_EVTCHN");
+    parameter_get(HVM_PARAM_CONSOLE_PFN, "CONSOLE_PFN");
+    parameter_get(HVM_PARAM_CONSOLE_EVTCHN, "CONSOLE_EVTCHN");
     boot_info.store_frame.number = parameter_get(HVM_PARAM_STORE_PFN, "STORE_PFN");
     boot_info.store_port = (uint32_t)parameter_get(HVM_PARAM_STORE_EVTCHN, "STORE_EVTCHN");
 }
