@@ -106,15 +106,13 @@ static void page_fault(struct trap_frame *frame, uint64_t address)
 /*
  * PVH, where events have an error code: a program's `int` of the event's vector comes as an event does, but with nothing pending. It
  * ends as any `int` that is not for programs: at the instruction, which a gate that is present has passed. Without an `int` it is
- * an event after all. The copy fails where the page is not there, as events are masked.
+ * an event after all.
  */
 static bool is_event_instruction(struct trap_frame *frame)
 {
+    uint64_t start = frame->rip - (FRAME_ERROR(frame) == GATE_ERROR_EXTERNAL ? 2 : 0);
     uint8_t code[2];
 
-    if (FRAME_ERROR(frame) == 0 || read_once(cpu_machine_current()->vcpu_info->evtchn_upcall_pending))
-        return false;
-    uint64_t start = frame->rip - (FRAME_ERROR(frame) == GATE_ERROR_EXTERNAL ? sizeof(code) : 0);
     if (user_copy_in(code, start, sizeof(code)) != 0 || code[0] != OPCODE_INT || code[1] != GATE_EVENT)
         return false;
     frame->rip = start;
@@ -123,12 +121,16 @@ static bool is_event_instruction(struct trap_frame *frame)
 
 static void user_trap(struct trap_frame *frame, unsigned int vector, uint64_t fault_address)
 {
+    bool nothing_pending = false;
+
     frame->cs = SELECTOR_USER_CODE;
-    if (vector == TRAP_EVENT && unlikely(is_event_instruction(frame)))
-        vector = TRAP_GENERAL_PROTECTION;
-    if (vector == TRAP_EVENT)
+    if (vector == TRAP_EVENT) {
+        nothing_pending = FRAME_ERROR(frame) != 0 && !read_once(cpu_machine_current()->vcpu_info->evtchn_upcall_pending);
         event_channel_deliver();
+    }
     cpu_events_unmask();
+    if (unlikely(nothing_pending) && is_event_instruction(frame))
+        vector = TRAP_GENERAL_PROTECTION;
     /* A fault in the kernel's half, which is no program's whatever the tables say, goes up as any other. The processor's word
      * for user mode is not what it gives to ring 0's programs. */
     if (vector == TRAP_PAGE_FAULT)
