@@ -5,6 +5,8 @@
  */
 #include "xen/x86/extended_state.h"
 
+#include "kernel/base/panic.h"
+#include "xen/machine/cpu.h"
 #include "xen/x86/context.h"
 #include "xen/x86/exception_table.h"
 #include "xen/x86/processor.h"
@@ -20,7 +22,7 @@
 #define MXCSR_INITIAL 0x1f80u
 #define MXCSR_OFFSET 24u
 
-/* Alike on all CPUs; written by the first. */
+/* The first CPU chooses; the others have to follow, as threads go from one to the other. */
 static uint64_t mask;
 static bool has_opt;
 static size_t area_bytes = LEGACY_BYTES;
@@ -63,6 +65,11 @@ void extended_state_start_cpu(bool with_xsave)
 {
     if (!with_xsave)
         return;
+    if (mask != 0) {
+        if (!xcr0_write(mask))
+            panic("the extended state 0x%llx of the first CPU is refused by CPU %u", (unsigned long long)mask, cpu_current()->number);
+        return;
+    }
     struct cpuid_result offered = processor_cpuid(LEAF_XSAVE, 0);
     uint64_t wanted = (((uint64_t)offered.edx << 32 | offered.eax) & COMPONENTS_WANTED) | COMPONENTS_ALWAYS;
     if ((wanted & AVX512_COMPONENTS) != AVX512_COMPONENTS)
