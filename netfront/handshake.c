@@ -100,6 +100,8 @@ static int offer_write(const struct netfront_interface *interface)
         {.name = "request-rx-copy", .value = 1},
         {.name = "feature-rx-notify", .value = 1},
         {.name = "feature-sg", .value = 1},
+        {.name = "feature-gso-tcpv4", .value = 1},
+        {.name = "feature-gso-tcpv6", .value = 1},
         {.name = "feature-ipv6-csum-offload", .value = 1},
         {.name = "feature-no-csum-offload", .value = 0},
         {.name = "event-channel-rx", .value = interface->rx_port}, /* last: only where they are two */

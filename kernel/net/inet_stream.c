@@ -145,14 +145,14 @@ static err_t stream_received(void *argument, struct tcp_pcb *pcb, struct pbuf *p
         tcp_abort(pcb);
         return ERR_ABRT;
     }
+    bool several = packet->tot_len > pcb->mss; /* segments in one packet, which lwIP takes for one and would not acknowledge alone */
     inet_stream_queue(stream, packet);
     if (stream->listener != NULL)
         inet_listen_arrived(stream);
     stream->received_ns = clock_monotonic_ns();
-    if (stream->quick_left > 0) {
-        stream->quick_left--;
+    if (stream->quick_left > 0 || several)
         tcp_ack_now(pcb); /* lwIP sends it at the end of this segment */
-    }
+    stream->quick_left -= stream->quick_left > 0;
     return ERR_OK;
 }
 

@@ -25,6 +25,7 @@
 #include "kernel/memory/page.h"
 #include "kernel/net/core.h"
 #include "kernel/net/loopback.h"
+#include "kernel/net/offload.h"
 #include "kernel/net/packet.h"
 #include "kernel/net/reception.h"
 
@@ -41,6 +42,7 @@ struct frame {
     uint32_t slot_used;
     struct page *spill;          /* where headers and small parts go on when the slot is full; among the fragments */
     uint32_t spill_used;
+    uint32_t copy_below;         /* shorter parts are copied */
 };
 
 static struct list interfaces = LIST_INITIALIZER(interfaces); /* core lock */
@@ -84,6 +86,7 @@ static struct frame *frame_take(void)
             frame->net.gso = NET_GSO_NONE;
             frame->slot_used = 0;
             frame->spill = NULL;
+            frame->copy_below = FRAGMENT_BYTES_MINIMUM;
             return frame;
         }
     } while (pool_grow());
@@ -161,7 +164,7 @@ static bool frame_add_page(void *context, struct page *page, size_t offset_bytes
     struct frame *frame = context;
 
     /* The last fragments are kept for what has to be copied together. */
-    if (length_bytes < FRAGMENT_BYTES_MINIMUM || frame->net.fragment_count >= NET_FRAGMENT_LIMIT - 5)
+    if (length_bytes < frame->copy_below || frame->net.fragment_count >= NET_FRAGMENT_LIMIT - 5)
         return frame_copy(frame, (uint8_t *)page_address(page) + offset_bytes, length_bytes);
     page_take(page);
     return frame_add(frame, page, (uint32_t)offset_bytes, (uint32_t)length_bytes);
@@ -179,44 +182,6 @@ static bool frame_fill(struct frame *frame, const struct pbuf *packet)
     return frame->net.fragment_count > 0;
 }
 
-/* ---- Checksums of TCP left to the device ---- */
-
-static uint16_t sum_fold(uint64_t sum)
-{
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
-}
-
-/* The headers lie in the frame's first fragment: fills in the pseudo-header's sum for a TCP segment that lwIP left without one. */
-static void frame_request_checksum(struct frame *frame, uint32_t length_bytes)
-{
-    const struct net_fragment *first = &frame->net.fragments[0];
-    uint8_t *headers = (uint8_t *)page_address(first->page) + first->offset_bytes;
-    uint32_t start, address_offset, address_bytes;
-    uint16_t type;
-
-    memcpy(&type, headers + 12, sizeof(type));
-    if (type == PP_HTONS(ETHTYPE_IP) && headers[NET_HEADER_BYTES + 9] == IP_PROTO_TCP) {
-        start = NET_HEADER_BYTES + (headers[NET_HEADER_BYTES] & 15u) * 4;
-        address_offset = NET_HEADER_BYTES + 12;
-        address_bytes = 8;
-    } else if (type == PP_HTONS(ETHTYPE_IPV6) && headers[NET_HEADER_BYTES + 6] == IP_PROTO_TCP) {
-        start = NET_HEADER_BYTES + 40;
-        address_offset = NET_HEADER_BYTES + 8;
-        address_bytes = 32;
-    } else {
-        return;
-    }
-    if (first->length_bytes < start + TCP_HLEN)
-        return;
-    uint16_t sum = sum_fold((uint64_t)network_checksum(headers + address_offset, (int)address_bytes) + PP_HTONS(IP_PROTO_TCP) + lwip_htons((u16_t)(length_bytes - start)));
-    memcpy(headers + start + 16, &sum, sizeof(sum));
-    frame->net.checksum = NET_CHECKSUM_PARTIAL;
-    frame->net.checksum_start = (uint16_t)start;
-    frame->net.checksum_offset = 16;
-}
-
 /* ---- Transmission ---- */
 
 static struct interface *interface_of(const struct netif *netif)
@@ -228,16 +193,22 @@ static struct interface *interface_of(const struct netif *netif)
 static err_t interface_transmit(struct netif *netif, struct pbuf *packet)
 {
     struct interface *interface = interface_of(netif);
+    uint32_t features = atomic_load_explicit(&interface->device->features, memory_order_relaxed);
     struct frame *frame = frame_take();
 
     if (frame == NULL)
         return ERR_MEM;
+    if ((features & (NET_FEATURE_TSO_V4 | NET_FEATURE_TSO_V6)) && packet->tot_len >= OFFLOAD_JOIN_BYTES)
+        frame->copy_below = 1; /* it may become part of another, whose last page it goes on with */
     if (packet->tot_len < NET_HEADER_BYTES || !frame_fill(frame, packet)) {
         frame_free(frame);
         return ERR_MEM;
     }
-    if ((netif->chksum_flags & NETIF_CHECKSUM_GEN_TCP) == 0)
-        frame_request_checksum(frame, packet->tot_len);
+    if ((netif->chksum_flags & NETIF_CHECKSUM_GEN_TCP) == 0 && offload_checksum(&frame->net, packet->tot_len) && !list_empty(&interface->batch) &&
+        offload_join(&list_last(&interface->batch, struct frame, link)->net, &frame->net, features)) {
+        frame_free(frame);
+        return ERR_OK;
+    }
     frame->net.complete = frame_complete;
     frame->net.data = interface;
     list_add_last(&interface->batch, &frame->link);

@@ -6,12 +6,17 @@
 
 #include "tests/unit/net_cable.h"
 
-static void network_up(const char *ip, int end, uint8_t number, unsigned int lose_every)
+static struct net_device *network_up(const char *ip, int end, uint8_t number, unsigned int lose_every)
 {
+    struct net_device *device = NULL;
+
     assert_int_equal(network_start(), 0);
     assert_int_equal(network_configure(ip), 0);
-    if (end >= 0)
-        assert_int_equal(network_attach(net_cable_attach(end, number, lose_every)), 0);
+    if (end >= 0) {
+        device = net_cable_attach(end, number, lose_every);
+        assert_int_equal(network_attach(device), 0);
+    }
+    return device;
 }
 
 /* The far end: one connection is sent back what it sends, one datagram is answered, and then it waits to be killed. */
@@ -48,7 +53,7 @@ static void far_end(int end, unsigned int lose_every)
 
 static void near_end(int end)
 {
-    network_up("10.9.0.1/24", end, 1, 0);
+    struct net_device *device = network_up("10.9.0.1/24", end, 1, 0);
     assert_true(network_wait_configured(clock_monotonic_ns() + 5 * SECOND_NS));
     struct file *file = socket_new(AF_INET, SOCK_STREAM);
     int error;
@@ -59,6 +64,7 @@ static void near_end(int end)
     transfer_start(&transfer);
     assert_int_equal(transfer_receive(file), transfer.bytes);
     assert_int_equal(get_int(file, SOL_TCP, TCP_MAXSEG) > 1400, 1);
+    assert_true(net_cable_long_segments(device) > 0);
     file_release(file);
 
     static uint8_t sent[9000], back[9000];
