@@ -86,6 +86,7 @@ struct inet_stream {
 
     bool no_delay, cork, quick_ack; /* a */
     uint32_t quick_left;            /* c segments that are acknowledged at once */
+    uint32_t kept_bytes;            /* c acknowledged, and of segments that lwIP has not done with */
     uint64_t received_ns;           /* c when the last data came */
     uint32_t keep_idle_s, keep_interval_s, keep_count; /* a */
     uint32_t user_timeout_ms, defer_accept_s, window_clamp, maximum_segment, syn_retries, not_sent_low_water; /* a */

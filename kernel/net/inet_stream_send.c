@@ -10,6 +10,8 @@
  */
 #include "kernel/net/inet_stream.h"
 
+#include <lwip/priv/tcp_priv.h>
+
 #include "kernel/base/error.h"
 #include "kernel/memory/page.h"
 #include "kernel/net/core.h"
@@ -59,7 +61,7 @@ void inet_stream_drop_pages(struct inet_stream *stream)
         page_release(page);
     }
     stream->feed_page = NULL;
-    stream->unfed_bytes = 0;
+    stream->unfed_bytes = stream->kept_bytes = 0;
     atomic_store(&stream->queued_bytes, 0);
 }
 
@@ -83,21 +85,47 @@ static void send_append(struct inet_stream *stream, struct page *page, uint32_t 
     atomic_fetch_add(&stream->queued_bytes, end - start);
 }
 
+/* To the page after one that has been fed whole; there is one, as bytes are unfed. */
+static void feed_advance(struct inet_stream *stream)
+{
+    stream->feed_page = list_entry(stream->feed_page->link.next, struct page, link);
+    stream->feed_offset = page_start(stream->feed_page);
+}
+
+/*
+ * Acknowledged bytes that lwIP may send again: it keeps a segment until all of it is acknowledged, and what waits to be sent again
+ * may have been filled up with bytes that were never sent.
+ */
+static uint32_t bytes_kept(const struct tcp_pcb *pcb)
+{
+    const struct tcp_seg *firsts[] = {pcb->unacked, pcb->unsent};
+    uint32_t from = pcb->lastack;
+
+    for (unsigned int i = 0; i < array_count(firsts); i++)
+        if (firsts[i] != NULL && TCP_SEQ_LT(lwip_ntohl(firsts[i]->tcphdr->seqno), from))
+            from = lwip_ntohl(firsts[i]->tcphdr->seqno);
+    return pcb->lastack - from;
+}
+
 void inet_stream_acknowledged(struct inet_stream *stream, uint32_t length_bytes)
 {
-    uint32_t left = length_bytes;
+    uint32_t acknowledged = stream->kept_bytes + length_bytes;
 
+    stream->kept_bytes = stream->pcb != NULL ? minimum(bytes_kept(stream->pcb), acknowledged) : 0;
+    uint32_t released = acknowledged - stream->kept_bytes, left = released;
     while (left > 0 && !list_empty(&stream->send_pages)) {
         struct page *page = list_first(&stream->send_pages, struct page, link);
         uint32_t start = page_start(page), part = minimum(left, page_end(page) - start);
         page_set(page, start + part, page_end(page));
         left -= part;
         if (start + part == page_end(page)) {
+            if (page == stream->feed_page && stream->unfed_bytes > 0)
+                feed_advance(stream);
             list_remove(&page->link);
             page_release(page);
         }
     }
-    atomic_fetch_sub(&stream->queued_bytes, length_bytes - left);
+    atomic_fetch_sub(&stream->queued_bytes, released - left);
     stream->progress_ns = clock_monotonic_ns();
     if (atomic_load(&stream->send_blocked) && inet_stream_writable(stream)) {
         atomic_store(&stream->send_blocked, false);
@@ -111,12 +139,10 @@ void inet_stream_acknowledged(struct inet_stream *stream, uint32_t length_bytes)
 static bool feed_once(struct inet_stream *stream)
 {
     struct tcp_pcb *pcb = stream->pcb;
-    struct page *page = stream->feed_page;
 
-    if (stream->feed_offset == page_end(page)) {
-        page = stream->feed_page = list_entry(page->link.next, struct page, link);
-        stream->feed_offset = page_start(page);
-    }
+    if (stream->feed_offset == page_end(stream->feed_page))
+        feed_advance(stream);
+    struct page *page = stream->feed_page;
     uint64_t part = minimum((uint64_t)(page_end(page) - stream->feed_offset), stream->unfed_bytes);
     part = minimum(part, (uint64_t)tcp_sndbuf(pcb));
     if (part == 0)
