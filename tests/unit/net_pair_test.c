@@ -51,6 +51,30 @@ static void far_end(int end, unsigned int lose_every)
     }
 }
 
+/* What is held back goes on, too, where everything before it, to the end of a page, was acknowledged meanwhile. */
+static void corked_rest(struct file *file)
+{
+    static uint8_t sent[PAGE_SIZE + 100], back[sizeof(sent)];
+    size_t length = 0;
+
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = pattern(i);
+    set_int(file, SOL_TCP, TCP_CORK, 1);
+    assert_int_equal(send_bytes(file, sent, sizeof(sent), 0), sizeof(sent));
+    while (length < PAGE_SIZE) {
+        long part = receive_bytes(file, back + length, sizeof(back) - length, 0);
+        assert_true(part > 0);
+        length += (size_t)part;
+    }
+    set_int(file, SOL_TCP, TCP_CORK, 0);
+    while (length < sizeof(back)) {
+        long part = receive_bytes(file, back + length, sizeof(back) - length, 0);
+        assert_true(part > 0);
+        length += (size_t)part;
+    }
+    assert_memory_equal(sent, back, sizeof(sent));
+}
+
 static void near_end(int end)
 {
     struct net_device *device = network_up("10.9.0.1/24", end, 1, 0);
@@ -60,6 +84,7 @@ static void near_end(int end)
     for (unsigned int tries = 0; (error = connect_v4(file, 0x0a090002u, 7)) == -ECONNREFUSED && tries < 100; tries++)
         usleep(20000);
     assert_int_equal(error, 0);
+    corked_rest(file);
     struct transfer transfer = {.file = file, .bytes = 3u << 20};
     transfer_start(&transfer);
     assert_int_equal(transfer_receive(file), transfer.bytes);
