@@ -68,15 +68,6 @@ static struct netfront_wire_tx_request *slot_fill(struct netfront_interface *int
     return request;
 }
 
-static uint32_t frame_length(const struct net_frame *frame)
-{
-    uint32_t length_bytes = 0;
-
-    for (uint32_t i = 0; i < frame->fragment_count; i++)
-        length_bytes += frame->fragments[i].length_bytes;
-    return length_bytes;
-}
-
 /* Flags and extra slot of a frame's first request. */
 static void frame_describe(struct netfront_interface *interface, struct netfront_wire_tx_request *first,
                            const struct net_frame *frame, uint32_t length_bytes)
@@ -165,7 +156,7 @@ static int frame_check(uint32_t features, const struct net_frame *frame, uint32_
 static int frame_issue(struct netfront_interface *interface, struct net_frame *frame)
 {
     uint32_t features = atomic_load(&interface->device.features);
-    uint32_t length_bytes = frame_length(frame);
+    uint32_t length_bytes = net_frame_length(frame);
     bool gathers = (features & NET_FEATURE_SCATTER_GATHER) || frame->fragment_count == 1;
     bool in_place = interface->trusted && gathers;
     uint32_t slots = in_place ? frame->fragment_count : (length_bytes + (uint32_t)PAGE_SIZE - 1) / (uint32_t)PAGE_SIZE;
@@ -205,7 +196,7 @@ int netfront_transmit(struct net_device *device, struct net_frame *frame, bool m
         event_channel_send(port);
     if (error == 0) {
         atomic_fetch_add_explicit(&device->tx_packets, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&device->tx_bytes, frame_length(frame), memory_order_relaxed);
+        atomic_fetch_add_explicit(&device->tx_bytes, net_frame_length(frame), memory_order_relaxed);
     }
     return error;
 }

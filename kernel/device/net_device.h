@@ -73,6 +73,16 @@ struct net_frame {
     uint32_t slots_left;
 };
 
+/* In bytes, header included. */
+static inline uint32_t net_frame_length(const struct net_frame *frame)
+{
+    uint32_t length_bytes = 0;
+
+    for (uint32_t i = 0; i < frame->fragment_count; i++)
+        length_bytes += frame->fragments[i].length_bytes;
+    return length_bytes;
+}
+
 /* A received packet. The memory is the driver's. */
 struct net_packet {
     struct list link;                /* the stack's, once delivered */

@@ -20,7 +20,6 @@
 #define IP4_HEADER_BYTES 20u
 #define IP6_HEADER_BYTES 40u
 #define IP4_LENGTH (NET_HEADER_BYTES + 2)
-#define IP4_IDENTIFICATION (NET_HEADER_BYTES + 4)
 #define IP4_FRAGMENT (NET_HEADER_BYTES + 6)
 #define IP4_PROTOCOL (NET_HEADER_BYTES + 9)
 #define IP4_CHECKSUM (NET_HEADER_BYTES + 10)
@@ -97,15 +96,6 @@ bool offload_checksum(struct net_frame *frame, uint32_t length_bytes)
 
 /* ---- Joining ---- */
 
-static uint32_t frame_length(const struct net_frame *frame)
-{
-    uint32_t length_bytes = 0;
-
-    for (uint32_t i = 0; i < frame->fragment_count; i++)
-        length_bytes += frame->fragments[i].length_bytes;
-    return length_bytes;
-}
-
 static uint32_t tcp_header_bytes(const uint8_t *tcp)
 {
     return (tcp[TCP_LENGTH] >> 4) * 4u;
@@ -155,7 +145,7 @@ bool offload_join(struct net_frame *frame, struct net_frame *next, uint32_t feat
     const uint8_t *next_headers = headers_of(next);
     bool v4 = is_v4(headers);
     uint32_t start = frame->checksum_start, bytes = start + tcp_header_bytes(headers + start);
-    uint32_t length_bytes = frame_length(frame), payload = length_bytes - bytes, added = frame_length(next) - bytes;
+    uint32_t length_bytes = net_frame_length(frame), payload = length_bytes - bytes, added = net_frame_length(next) - bytes;
     uint32_t segment = frame->gso == NET_GSO_NONE ? payload : frame->gso_bytes;
 
     if (!(features & (v4 ? NET_FEATURE_TSO_V4 : NET_FEATURE_TSO_V6)) || bytes != start + tcp_header_bytes(next_headers + start))
