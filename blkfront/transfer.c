@@ -239,6 +239,8 @@ static int disk_result(struct blkfront_disk *disk, const struct blkfront_slot *s
         atomic_store(&disk->device.can_discard, false);
         return -EOPNOTSUPP;
     }
+    log_error("%s: the backend failed operation %u on sector %llu: status %d", disk->device.name, slot->operation,
+              (unsigned long long)slot->sector, status);
     return -EIO;
 }
 
@@ -279,6 +281,7 @@ static bool disk_consume(struct blkfront_disk *disk, struct ended *ended)
         else if (!shared_ring_rearm(&disk->queue.indices, 1))
             return false;
         if (violation) {
+            log_error("%s: %s", disk->device.name, violation); /* now: what fails next may end the guest */
             disk->violation = violation;
             disk->state = BLKFRONT_DEAD;
             atomic_store(&disk->device.gone, true);
