@@ -19,6 +19,7 @@ static const char *const known_names[] = {
     "init",     /* path of the first program, where `--` gives none */
     "ip",       /* ip=ADDRESS/PREFIX[,GATEWAY[,DNS]] or ip=dhcp or ip=none */
     "loglevel", /* as Linux numbers them; 6 if absent */
+    "nopatch",  /* programs' system calls stay `syscall` instructions */
     "root",     /* root=xvda, root=ramdisk */
     "ro",
     "rw",

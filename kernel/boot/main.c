@@ -27,6 +27,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/sched/timer.h"
 #include "kernel/vfs/vfs.h"
+#include "kernel/vm/code_patch.h"
 #include "kernel/vm/page_cache.h"
 #include "xen/machine/boot_info.h"
 #include "xen/machine/boot_info_pv.h"
@@ -126,6 +127,7 @@ static void boot_thread(void *argument)
     must("processes", process_init());
     must("system calls", linux_init());
     strace_enabled = command_line_value("strace") != NULL;
+    code_patch_enabled = command_line_value("nopatch") == NULL;
     memory_report();
     guest_report_step("kernel");
     devices_start();

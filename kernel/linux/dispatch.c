@@ -123,6 +123,30 @@ void upcall_system_call(struct trap_frame *frame)
         frame->rax = (uint64_t)call_run(frame, number);
 }
 
+/* A call by a door that is accounted for, or traced. */
+static void attribute_noinline door_run_slowly(struct task *task, struct trap_frame *frame, uint32_t number)
+{
+    task_enter_kernel(task);
+    if (strace_enabled)
+        call_run_traced(frame, number);
+    else
+        frame->rax = (uint64_t)call_run(frame, number);
+    task_leave_sampled(task);
+}
+
+bool upcall_door(struct trap_frame *frame)
+{
+    uint32_t number = (uint32_t)frame->rax;
+    struct task *task = task_current();
+
+    frame->original_rax = number;
+    if (unlikely(task_door_is_sampled(task) || strace_enabled))
+        door_run_slowly(task, frame, number);
+    else
+        frame->rax = (uint64_t)call_run(frame, number);
+    return !task->restore_signal_mask && !frame_wants_restart(frame) && frame->original_rax == number;
+}
+
 /* An interrupted sleep goes on with what it left in the task; set by the call that answered -ERESTART_RESTARTBLOCK. */
 long sys_restart_syscall(void)
 {

@@ -11,9 +11,12 @@
 #include "kernel/fs/procfs/pseudo_tree.h"
 #include "kernel/linux/arguments.h"
 #include "kernel/linux/dispatch.h"
+#include "kernel/linux/system_calls.h"
 #include "kernel/linux/system_names.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/credentials.h"
+#include "kernel/vm/code_patch.h"
+#include "xen/x86/trap.h"
 
 #define COUNTS_BYTES 20480u
 
@@ -36,6 +39,21 @@ static int print_counts(struct text_buffer *text, void *data)
 static int print_unknown(struct text_buffer *text, void *data)
 {
     return print_made(text, system_calls_unknown_text);
+}
+
+/* Sites that became doors, calls that came by them, and what else there is to know of it. */
+static int print_doors(struct text_buffer *text, void *data)
+{
+    struct code_patch_statistics doors;
+    uint64_t traps = trap_system_calls(), calls = 0;
+
+    for (uint32_t number = 0; number < SYSTEM_CALL_LIMIT; number++)
+        calls += system_call_count(number);
+    code_patch_statistics_get(&doors);
+    text_print(text, "sites %llu\ncalls-by-door %llu\ncalls-by-trap %llu\nsites-refused %llu\nrepairs %llu\n", (unsigned long long)doors.sites,
+               (unsigned long long)(calls > traps ? calls - traps : 0), (unsigned long long)traps, (unsigned long long)doors.refused,
+               (unsigned long long)doors.repairs);
+    return 0;
 }
 
 static int print_name(struct text_buffer *text, void *data)
@@ -75,6 +93,7 @@ static int print_banner(struct text_buffer *text, void *data)
 #define NAME(which) .mode = 0644, .print = print_name, .write = write_name, .data = (void *)(uintptr_t)(which)
 
 static const struct pseudo_file files[] = {
+    { .path = "xenolith/doors", .mode = 0444, .print = print_doors },
     { .path = "xenolith/system-calls", .mode = 0444, .print = print_counts },
     { .path = "xenolith/unknown-system-calls", .mode = 0444, .print = print_unknown },
     { .path = "sys/kernel/hostname", NAME(SYSTEM_NAME_NODE) },

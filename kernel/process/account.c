@@ -1,46 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CPU time: the scheduler knows how long a thread ran; how much of that was in user mode is counted in time-stamp ticks
- * between the door that let it out and the door that took it back. What remains is system time.
+ * CPU time: the scheduler knows how long a thread ran; how much of that was in user mode is counted between its way out and its next way in,
+ * on the thread's own run time. What remains is system time.
  *
- * Ticks belong to their own thread. Their rate is measured against the clock over the time since boot.
+ * A system call that comes by a door is far shorter than looking at the clock twice (where Xen emulates the time-stamp counter). Of those,
+ * one in DOOR_SAMPLE is measured and stands for all; the others count as user mode until then.
  */
 #include "kernel/process/process_internal.h"
-#include "xen/machine/clock.h"
-
-static uint64_t start_ticks, start_ns;
-
-void account_init(void)
-{
-    start_ticks = account_ticks();
-    start_ns = clock_monotonic_ns();
-}
-
-uint64_t account_ticks_to_ns(uint64_t ticks)
-{
-    uint64_t passed_ticks = account_ticks() - start_ticks, passed_ns = clock_monotonic_ns() - start_ns;
-
-    if (passed_ticks == 0)
-        return 0;
-    return (uint64_t)((unsigned __int128)ticks * passed_ns / passed_ticks);
-}
 
 void task_enter_kernel(struct task *task)
 {
     if (task->in_kernel)
         return;
     task->in_kernel = true;
-    task->user_ticks += account_ticks() - task->door_ticks;
+    task->entered_ns = thread_own_run_time_ns();
+    task->user_ns += task->entered_ns - task->left_ns;
+}
+
+void task_leave_kernel(struct task *task)
+{
+    task->left_ns = thread_own_run_time_ns();
+    task->in_kernel = false;
+}
+
+void task_leave_sampled(struct task *task)
+{
+    uint64_t own_ns, others_ns;
+
+    task_leave_kernel(task);
+    own_ns = task->left_ns - task->entered_ns;
+    others_ns = own_ns * (DOOR_SAMPLE - 1);
+    task->user_ns -= minimum(task->user_ns, others_ns);
 }
 
 void task_times_get(struct task *task, uint64_t *user_ns, uint64_t *system_ns)
 {
-    uint64_t total = thread_run_time_ns(task->thread);
-    uint64_t ticks = read_once(task->user_ticks);
+    uint64_t total = thread_run_time_ns(task->thread), left_ns = read_once(task->left_ns);
+    uint64_t user = read_once(task->user_ns);
 
-    if (!read_once(task->in_kernel) && atomic_load(&task->thread->state) == THREAD_RUNNING)
-        ticks += account_ticks() - read_once(task->door_ticks);
-    *user_ns = minimum(account_ticks_to_ns(ticks), total);
+    if (!read_once(task->in_kernel) && total > left_ns)
+        user += total - left_ns;
+    *user_ns = minimum(user, total);
     *system_ns = total - *user_ns;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "kernel/base/compiler.h"
+#include "kernel/base/error.h"
 #include "kernel/base/list.h"
 #include "kernel/base/reference.h"
 #include "kernel/process/signal.h"
@@ -22,6 +23,7 @@
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/path.h"
 #include "kernel/vm/address_space.h"
+#include "xen/x86/trap_frame.h"
 
 #define RESOURCE_LIMIT_COUNT 16
 enum { LIMIT_CPU, LIMIT_FSIZE, LIMIT_DATA, LIMIT_STACK, LIMIT_CORE, LIMIT_RSS, LIMIT_NPROC, LIMIT_NOFILE, LIMIT_MEMLOCK,
@@ -121,8 +123,9 @@ struct task {
     uint64_t rseq_area; uint32_t rseq_bytes, rseq_signature, rseq_cpu; /* s area 0: none; the CPU it has; rseq.c */
     char command[16];                       /* p */
     uint64_t vfork_done;                    /* a address-space handed back flag */
-    uint64_t user_ticks, door_ticks;        /* s time-stamp counter spent in user mode; at the last door */
-    bool in_kernel;                         /* s past a door that accounts */
+    uint64_t user_ns, entered_ns, left_ns;  /* s of its run time: in user mode; when it came in, and went out, as far as accounted for (account.c) */
+    uint32_t door_calls;                    /* s calls by doors */
+    bool in_kernel;                         /* s past an entry that accounts */
     uint64_t waiting_mask;                  /* p signals that signal_wait() waits for: unblocked, but not to be delivered */
     int stop_count;                         /* s */
     uint64_t fault_address, fault_error;    /* s of the last trap that became a signal, for its frame and the report */
@@ -158,6 +161,21 @@ int rseq_unregister(uint64_t area, uint32_t size_bytes, uint32_t signature);
 
 /* The door's first act, by whoever serves an entry from user mode; upcall_return_to_user() is its counterpart. */
 void task_enter_kernel(struct task *task);
+/* Calls by doors account once in so many, by these two. */
+#define DOOR_SAMPLE 64u
+static inline bool task_door_is_sampled(struct task *task)
+{
+    return ++task->door_calls % DOOR_SAMPLE == 0;
+}
+void task_leave_sampled(struct task *task);
+
+/* original_rax, outside of system calls and where the frame is another one by now (exec, sigreturn). */
+#define NOT_IN_SYSTEM_CALL (~0ull)
+static inline bool frame_wants_restart(const struct trap_frame *frame)
+{
+    return unlikely(frame->rax - (uint64_t)-ERESTART_RESTARTBLOCK <= ERESTART_RESTARTBLOCK - ERESTARTSYS) &&
+           frame->original_rax != NOT_IN_SYSTEM_CALL;
+}
 
 /* Look-ups: referenced, or NULL. */
 struct process *process_find(int pid);

@@ -111,6 +111,10 @@ int signal_frame_push(struct trap_frame *frame, int number, const struct signal_
 /* Brings the task's area up to date and aborts its sequence, before user mode, where its thread's `switched` says so; and before a handler. */
 void rseq_resume(struct task *task, struct trap_frame *frame);
 
+/* ---- door.c ---- */
+/* A program's #UD, or #BP, that is a door's doing (or was): sends the frame on. */
+bool door_repair(struct task *task, struct trap_frame *frame, bool breakpoint);
+
 /* ---- others ---- */
 void crash_report(struct task *task, int number, const struct signal_information *information, const struct trap_frame *frame);
 void cpu_timers_exit(struct process *process);
@@ -125,16 +129,6 @@ int process_last_id(void); /* the number last given */
 int vdso_init(void);
 /* Maps vDSO and its data page into a fresh space: its address, or 0 where there is none. */
 uint64_t vdso_map(struct address_space *space);
-void account_init(void);
 uint64_t process_cpu_ns_locked(struct process *process); /* process->lock held */
-uint64_t account_ticks_to_ns(uint64_t ticks);
-static inline uint64_t account_ticks(void)
-{
-    return __builtin_ia32_rdtsc();
-}
 /* The last act before user mode. */
-static inline void task_leave_kernel(struct task *task)
-{
-    task->in_kernel = false;
-    task->door_ticks = account_ticks();
-}
+void task_leave_kernel(struct task *task);

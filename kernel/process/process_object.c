@@ -334,7 +334,6 @@ int process_init(void)
     error = signal_handlers_create(NULL, &process_kernel->handlers);
     if (error != 0)
         return error;
-    account_init();
     process_hooks_init();
     process_source_init();
     error = address_space_start();

@@ -93,7 +93,7 @@ void rseq_resume(struct task *task, struct trap_frame *frame)
     uint64_t place;
 
     /* What is read and written may be paged in, which switches: the caller looks again. */
-    write_once(task->thread->switched, false);
+    write_once(task->thread->context.switched, false);
     if (task->rseq_area == 0)
         return;
     uint32_t cpu = cpu_current()->number;
@@ -104,7 +104,7 @@ void rseq_resume(struct task *task, struct trap_frame *frame)
 static void barrier_visit(struct task *task, void *context)
 {
     (void)context;
-    write_once(task->thread->switched, true);
+    write_once(task->thread->context.switched, true);
 }
 
 void rseq_barrier(struct process *process)
@@ -129,7 +129,7 @@ int rseq_register(uint64_t area, uint32_t size_bytes, uint32_t signature)
     task->rseq_bytes = size_bytes;
     task->rseq_signature = signature;
     task->rseq_cpu = CPU_UNINITIALIZED;
-    write_once(task->thread->switched, true);
+    write_once(task->thread->context.switched, true);
     return 0;
 }
 

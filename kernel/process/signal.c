@@ -7,7 +7,7 @@
  *
  * All of it under the target's process->lock, so from any context. Standard signals are pending at most once each; real-time
  * ones queue up to LIMIT_SIGPENDING. A stop signal cancels a pending SIGCONT and the other way round. What the notified
- * task's thread sees is one flag (thread->interrupted); it is cleared by that thread, under the lock, when nothing is left.
+ * task's thread sees is one flag (its context's `interrupted`); it is cleared by that thread, under the lock, when nothing is left.
  */
 #include "kernel/process/signal.h"
 
@@ -119,7 +119,7 @@ void signal_update_flag(struct task *task)
     bool wanted = signal_ready_locked(task) != 0 || process->exiting || process->stopped || task->exiting ||
                   (process->exec_task && process->exec_task != task);
 
-    if (wanted && !atomic_load(&task->thread->interrupted))
+    if (wanted && !atomic_load(&task->thread->context.interrupted))
         task_notify(task);
     else if (!wanted && task->thread == thread_current())
         thread_interrupt_clear();
@@ -132,7 +132,7 @@ bool signal_deliverable(void)
     spinlock_lock(&task->process->lock);
     signal_update_flag(task);
     spinlock_unlock(&task->process->lock);
-    return atomic_load(&task->thread->interrupted);
+    return atomic_load(&task->thread->context.interrupted);
 }
 
 /* Whether the process does nothing about it, so that it need not be queued. */
@@ -179,7 +179,7 @@ static struct task *signal_choose(struct process *process, int number)
     list_for_each(task, &process->tasks, process_link) {
         if (task->exiting || ((task->signal_mask & SIGNAL_BIT(number)) && number != SIGNAL_KILL))
             continue;
-        if (task->tid == process->pid || !atomic_load(&task->thread->interrupted))
+        if (task->tid == process->pid || !atomic_load(&task->thread->context.interrupted))
             return task;
         if (!any)
             any = task;

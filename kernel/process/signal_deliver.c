@@ -18,7 +18,6 @@
 
 #define SYSTEM_CALL_BYTES 2u
 #define SYSTEM_CALL_RESTART 219u
-#define NOT_IN_SYSTEM_CALL (~0ull)
 
 enum signal_default { DEFAULT_TERMINATE, DEFAULT_CORE, DEFAULT_IGNORE, DEFAULT_STOP, DEFAULT_CONTINUE };
 
@@ -250,29 +249,23 @@ void signal_deliver(struct trap_frame *frame)
     }
 }
 
-static bool frame_wants_restart(const struct trap_frame *frame)
-{
-    return frame->rax >= (uint64_t)-ERESTART_RESTARTBLOCK && frame->rax <= (uint64_t)-ERESTARTSYS &&
-           frame->original_rax != NOT_IN_SYSTEM_CALL;
-}
-
 /* Events masked: what comes later finds the program in user mode, and comes by an entry. */
 static bool work_is_due(const struct task *task, const struct thread *thread, const struct trap_frame *frame)
 {
-    return thread_reschedule_due() || read_once(thread->switched) ||
-           atomic_load_explicit(&thread->interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame);
+    return thread_reschedule_due() || read_once(thread->context.switched) ||
+           atomic_load_explicit(&thread->context.interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame);
 }
 
 static void attribute_noinline work_do(struct task *task, struct thread *thread, struct trap_frame *frame)
 {
-    task_enter_kernel(task); /* after an event, which has no door of its own */
+    task_enter_kernel(task); /* after an event, or a call by a door that is not accounted for */
     while (work_is_due(task, thread, frame)) {
         cpu_events_unmask();
-        if (atomic_load_explicit(&thread->interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame))
+        if (atomic_load_explicit(&thread->context.interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame))
             signal_deliver(frame);
         if (thread_reschedule_due())
             thread_yield_if_due();
-        else if (thread->switched)
+        else if (thread->context.switched)
             rseq_resume(task, frame);
         cpu_events_mask();
     }
@@ -284,8 +277,8 @@ void upcall_return_to_user(struct trap_frame *frame)
     struct thread *thread = thread_current();
     struct task *task = thread->owner;
 
-    if (unlikely(!task->in_kernel || work_is_due(task, thread, frame)))
+    if (unlikely(work_is_due(task, thread, frame)))
         work_do(task, thread, frame);
-    else
+    else if (task->in_kernel)
         task_leave_kernel(task);
 }

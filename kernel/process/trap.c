@@ -133,9 +133,13 @@ void upcall_user_trap(struct trap_frame *frame, unsigned int vector, uint64_t er
         trap_signal(SIGNAL_TRAP, TRAP_TRACE, frame->rip, vector, error);
         break;
     case VECTOR_BREAKPOINT:
+        if (door_repair(task, frame, true))
+            return;
         trap_signal(SIGNAL_TRAP, SIGNAL_CODE_KERNEL, 0, vector, error);
         break;
     case VECTOR_OPCODE:
+        if (door_repair(task, frame, false))
+            return;
         trap_signal(SIGNAL_ILL, ILLEGAL_OPERAND, frame->rip, vector, error);
         break;
     case VECTOR_X87:

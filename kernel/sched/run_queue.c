@@ -342,6 +342,7 @@ void run_queue_switch(struct run_queue *queue)
     uint64_t now_ns = previous->accounted_ns;
     next->started_ns = now_ns;
     next->accounted_ns = now_ns;
+    next->turn_offset_ns = next->run_time_ns - now_ns;
     atomic_store(&next->state, THREAD_RUNNING);
     if (next == previous) {
         spinlock_unlock(&queue->lock);
@@ -349,7 +350,7 @@ void run_queue_switch(struct run_queue *queue)
     }
     queue->current = next;
     queue->previous = previous;
-    write_once(previous->switched, true);
+    write_once(previous->context.switched, true);
     cpu->current = next;
     run_queue_start_slice(queue, now_ns);
     context_switch(&previous->context, &next->context);

@@ -40,8 +40,6 @@ static void thread_init(struct thread *thread, const char *name)
     reference_init(&thread->reference);
     strncpy(thread->name, name, sizeof(thread->name) - 1);
     atomic_init(&thread->state, THREAD_CREATED);
-    atomic_init(&thread->interrupted, false);
-    thread->switched = true;
     thread->cpu_mask = ~0ull;
     list_init(&thread->all_link);
 }
@@ -218,7 +216,7 @@ static int thread_sleep_untimed(bool interruptible)
     struct run_queue *queue = run_queue_lock_current();
     struct thread *thread = queue->current;
 
-    if (interruptible && atomic_load(&thread->interrupted)) {
+    if (interruptible && atomic_load(&thread->context.interrupted)) {
         atomic_store(&thread->state, THREAD_RUNNING);
         thread->wake_result = -EINTR;
         spinlock_unlock(&queue->lock);
@@ -241,7 +239,7 @@ int thread_sleep(uint64_t deadline_ns, bool interruptible)
         return thread_sleep_untimed(interruptible);
     if (clock_monotonic_ns() >= deadline_ns) {
         struct thread *thread = thread_current();
-        bool interrupted = interruptible && atomic_load(&thread->interrupted);
+        bool interrupted = interruptible && atomic_load(&thread->context.interrupted);
         /* A wake that came before counts; else the time is over. */
         bool asleep = atomic_exchange(&thread->state, THREAD_RUNNING) == THREAD_SLEEPING;
         return interrupted ? -EINTR : asleep ? -ETIMEDOUT : thread->wake_result;
@@ -267,13 +265,13 @@ bool thread_wake(struct thread *thread)
 
 void thread_interrupt(struct thread *thread)
 {
-    atomic_store(&thread->interrupted, true);
+    atomic_store(&thread->context.interrupted, true);
     run_queue_wake(thread, -EINTR, true);
 }
 
 void thread_interrupt_clear(void)
 {
-    atomic_store(&thread_current()->interrupted, false);
+    atomic_store(&thread_current()->context.interrupted, false);
 }
 
 int thread_set_cpu_mask(struct thread *thread, uint64_t cpu_mask)
@@ -309,6 +307,12 @@ uint64_t thread_run_time_ns(struct thread *thread)
     uint64_t run_time_ns = thread->run_time_ns;
     spinlock_unlock(&queue->lock);
     return run_time_ns;
+}
+
+/* Others account for it meanwhile, which the offset does not show. */
+uint64_t thread_own_run_time_ns(void)
+{
+    return clock_monotonic_ns() + read_once(thread_current()->turn_offset_ns);
 }
 
 void thread_for_each(void (*visit)(struct thread *thread, void *data), void *data)

@@ -44,8 +44,7 @@ struct thread {
     bool sleep_interruptible;       /* s while sleeping */
     int wake_result;                /* s what the sleep will answer */
     uint64_t accounted_ns;          /* s up to here its running is in run_time_ns */
-    atomic_bool interrupted;        /* a interruptible sleeps end with -EINTR while set */
-    bool switched;                  /* a another ran on its CPU since its owner cleared this; true for a new one */
+    uint64_t turn_offset_ns;        /* o to be added to the clock for its run time, while this turn lasts: thread_own_run_time_ns() */
     void (*entry)(void *argument);  /* f */
     void *argument;                 /* f */
     void *stack;                    /* f */
@@ -100,6 +99,8 @@ void thread_interrupt_clear(void);
 int thread_set_cpu_mask(struct thread *thread, uint64_t cpu_mask);
 void thread_set_nice(struct thread *thread, int nice);
 uint64_t thread_run_time_ns(struct thread *thread);
+/* The current thread's; cheap. */
+uint64_t thread_own_run_time_ns(void);
 
 /* Calls visit for every thread there is, under the thread list's lock: for reports. */
 void thread_for_each(void (*visit)(struct thread *thread, void *data), void *data);

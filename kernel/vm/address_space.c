@@ -66,6 +66,7 @@ void address_space_clear(struct address_space *space)
         area_free(area);
     }
     space->break_start = space->break_end = 0;
+    code_patch_free(space);
     rw_unlock_write(&space->lock);
 }
 
@@ -170,6 +171,8 @@ int address_space_duplicate(struct address_space *space, struct address_space **
         if (!(area->flags & AREA_DONT_FORK))
             error = area_duplicate(area, fresh);
     }
+    if (error == 0)
+        error = code_patch_duplicate(space, fresh);
     rw_unlock_write(&space->lock);
     if (error != 0) {
         address_space_release(fresh);
@@ -188,7 +191,8 @@ int address_space_get_page(struct address_space *space, uint64_t address, uint32
             return error;
         mutex_lock(&space->page_lock);
         paging_query(&space->root, PAGE_ROUND_DOWN(address), &entry, 1);
-        bool good = (entry.flags & PAGING_PRESENT) && (!(access & PAGING_WRITE) || (entry.flags & PAGING_WRITE));
+        bool good = (entry.flags & PAGING_PRESENT) && (!(access & PAGING_WRITE) || (entry.flags & PAGING_WRITE)) &&
+                    (!(access & FAULT_PRIVATE) || !(entry.flags & PAGING_COPY_ON_WRITE));
         if (good) {
             *page = page_from_pfn(entry.pfn);
             page_take(*page);

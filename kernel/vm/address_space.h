@@ -30,6 +30,7 @@
 #define AREA_MAY_WRITE 256u    /* mprotect may add write (file opened for it, or private) */
 #define AREA_LARGE_PAGES 512u  /* MADV_HUGEPAGE */
 #define AREA_SMALL_PAGES 1024u /* MADV_NOHUGEPAGE */
+#define AREA_PATCHED 2048u     /* code_patch.c has changed code in it, or its trampolines are here */
 
 /* What an area maps; shared by the areas cut from one mapping. Contract filled by vfs (files), vm itself (shared anonymous) and process (vDSO). */
 struct area_backing {
@@ -88,6 +89,7 @@ struct address_space {
     _Atomic uint64_t resident_pages;
     uint64_t resident_peak_pages;
     _Atomic uint64_t faults_minor, faults_major;
+    struct code_patches *_Atomic patches; /* a code_patch.c's; NULL: none yet */
     /* For /proc: where exec put things. */
     uint64_t code_start, code_end, data_start, data_end, stack_start, arguments_start, arguments_end, environment_start, environment_end;
     bool no_large_pages;              /* w prctl(PR_SET_THP_DISABLE); read without */

@@ -16,6 +16,7 @@
 #define SPACE_TABLE_BYTES (512ull * PAGE_SIZE) /* what one lowest page table maps */
 #define SPACE_BATCH 64u           /* page-table entries handled in one go */
 #define FAULT_CLUSTER 16u         /* pages one fault may bring in */
+#define FAULT_PRIVATE 0x10000u    /* an access: to have a page of one's own there, whatever the protection; private areas */
 #define PROTECTION_ALL (PAGING_READ | PAGING_WRITE | PAGING_EXECUTE)
 
 /* The entry holds a page (also where mprotect(PROT_NONE) made it not present). */
@@ -80,3 +81,11 @@ int address_space_populate(struct address_space *space, uint64_t start, uint64_t
 void space_retire(struct address_space *space);
 /* Rounds and checks [address, address + length): false when it is not in user space. */
 bool address_space_range(uint64_t address, uint64_t length_bytes, uint64_t *end);
+
+/* code_patch.c: the code of [start, end) is as it was again, or is gone, and so are doors whose trampolines lie there. 0 or -ENOMEM. Locked. */
+int code_patch_leave(struct address_space *space, uint64_t start, uint64_t end, bool gone);
+/* For fork, while the areas are copied: 0 or -ENOMEM. Locked. */
+int code_patch_duplicate(struct address_space *space, struct address_space *copy);
+void code_patch_free(struct address_space *space);
+/* An area of trampolines. */
+bool code_patch_owns(const struct area *area);

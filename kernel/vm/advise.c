@@ -66,7 +66,7 @@ static int advise_dont_need(struct area *area, uint64_t start, uint64_t end, int
 {
     if ((area->flags & AREA_LOCKED) && advice != ADVICE_DONT_NEED_LOCKED)
         return -EINVAL;
-    if (area->flags & AREA_SPECIAL)
+    if ((area->flags & AREA_SPECIAL) || code_patch_owns(area))
         return -EINVAL;
     if (advice == ADVICE_FREE && (area->backing || (area->flags & AREA_SHARED)))
         return -EINVAL;
@@ -95,7 +95,7 @@ static int advise_flags(struct area *area, int advice, uint32_t *flags)
     *flags = area->flags;
     switch (advice) {
     case ADVICE_DONT_FORK:
-        *flags |= AREA_DONT_FORK;
+        *flags |= code_patch_owns(area) ? 0 : AREA_DONT_FORK;
         return 0;
     case ADVICE_DO_FORK:
         *flags &= ~AREA_DONT_FORK;
@@ -108,7 +108,7 @@ static int advise_flags(struct area *area, int advice, uint32_t *flags)
         return special ? -EINVAL : 0;
     case ADVICE_WIPE_ON_FORK:
         *flags |= AREA_WIPE_ON_FORK;
-        return area->backing || (area->flags & AREA_SHARED) ? -EINVAL : 0;
+        return area->backing || (area->flags & AREA_SHARED) || code_patch_owns(area) ? -EINVAL : 0;
     case ADVICE_KEEP_ON_FORK:
         *flags &= ~AREA_WIPE_ON_FORK;
         return 0;

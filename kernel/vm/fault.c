@@ -39,7 +39,12 @@ struct fault {
 
 static bool fault_writes(const struct fault *fault)
 {
-    return fault->access & PAGING_WRITE;
+    return fault->access & (PAGING_WRITE | FAULT_PRIVATE);
+}
+
+static bool fault_wants_other(const struct fault *fault, struct paging_entry entry)
+{
+    return fault->access & FAULT_PRIVATE ? entry.flags & PAGING_COPY_ON_WRITE : fault_writes(fault) && !(entry.flags & PAGING_WRITE);
 }
 
 static void fault_set_window(struct fault *fault, uint64_t start, uint64_t end)
@@ -153,7 +158,7 @@ static int fault_make_dirty(struct fault *fault)
 /* The entry is there: a store to a page mapped without write, or another thread was faster. */
 static int fault_present(struct fault *fault, struct paging_entry entry)
 {
-    if (fault_writes(fault) && !(entry.flags & PAGING_WRITE)) {
+    if (fault_wants_other(fault, entry)) {
         if (area_is_private(fault->area))
             return fault_copy_on_write(fault, entry);
         if (fault->area->backing && fault->area->backing->cache)
@@ -428,6 +433,8 @@ out:
 
 static bool fault_allowed(const struct area *area, uint32_t access)
 {
+    if (access & FAULT_PRIVATE)
+        return area->protection != 0 && area_is_private(area);
     if (access & PAGING_WRITE)
         return area->protection & PAGING_WRITE;
     if (access & PAGING_EXECUTE)

@@ -142,6 +142,10 @@ int address_space_unmap_locked(struct address_space *space, uint64_t start, uint
     struct area *area = address_space_find(space, start);
     while (area && area->start < end) {
         struct area *next = area_next(area);
+        if (unlikely(area->flags & AREA_PATCHED))
+            error = code_patch_leave(space, area->start, area->end, true);
+        if (error != 0)
+            return error;
         area_detach(space, area);
         area_zap(area, area->start, area->end);
         area_free(area);

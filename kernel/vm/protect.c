@@ -23,6 +23,12 @@ static int area_protect(struct area *area, uint32_t protection)
         if (error != 0)
             return error;
     }
+    if (unlikely(area->flags & AREA_PATCHED)) {
+        int error = code_patch_leave(space, start, end, false);
+        if (error != 0)
+            return error;
+        area->flags &= ~AREA_PATCHED;
+    }
     area_set_kind(area, protection, area->flags);
     if (area_touched_range(area, &start, &end)) {
         mutex_lock(&space->page_lock);

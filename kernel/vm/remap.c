@@ -144,6 +144,11 @@ static int remap_locked(struct address_space *space, uint64_t address, uint64_t 
     }
     if (!(flags & REMAP_MAY_MOVE))
         return -ENOMEM;
+    if (area->flags & AREA_PATCHED) {
+        int error = code_patch_leave(space, address, address + old_bytes, false);
+        if (error != 0)
+            return error;
+    }
     if (flags & REMAP_FIXED) {
         error = address_space_unmap_locked(space, new_address, new_address + new_bytes);
         if (error != 0)

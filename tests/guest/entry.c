@@ -161,6 +161,18 @@ void upcall_system_call(struct trap_frame *frame)
     }
 }
 
+/* Doors have their own test, in programs (tests/linux/abi/doors.c). */
+void upcall_call_site(struct trap_frame *frame)
+{
+    (void)frame;
+}
+
+bool upcall_door(struct trap_frame *frame)
+{
+    upcall_system_call(frame);
+    return false;
+}
+
 bool upcall_page_fault(struct trap_frame *frame, uint64_t address, uint64_t error)
 {
     struct program *program = program_current();

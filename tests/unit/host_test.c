@@ -78,7 +78,7 @@ static void sleep_until_woken(void *argument)
     progress = 1;
     if (thread_sleep(UINT64_MAX, false) == 0)
         progress = 2;
-    while (!atomic_load(&thread_current()->interrupted))
+    while (!atomic_load(&thread_current()->context.interrupted))
         thread_yield();
     thread_sleep_prepare();
     if (thread_sleep(UINT64_MAX, true) == -EINTR)

@@ -22,6 +22,7 @@ struct cpu {
     struct thread *current;      /* kernel/sched's */
     void *entry_stack_top;       /* where Xen / the IST puts frames from user mode */
     bool reschedule;             /* looked at on the way back to user mode; other CPUs set it under the run queue's lock */
+    bool kernel_mode;            /* PV: Xen has it in guest-kernel mode, where `syscall` is a hypercall; entry_pv.S's */
     uint32_t event_context_depth;/* > 0 inside an event handler: must not sleep */
     void *scheduler;             /* kernel/sched's struct for this CPU */
     void *machine;               /* xen/machine's and xen/x86's own block (vcpu_info, multicall queue...) */

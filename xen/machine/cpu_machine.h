@@ -28,6 +28,7 @@ struct cpu_machine {
     struct vcpu_info *vcpu_info;                       /* Xen writes it too */
     uint64_t user_stack_pointer;                       /* entry_pvh.S: from a system call's first instructions to its stack */
     uint64_t upcalls;                                  /* rounds of event delivery so far */
+    uint64_t system_call_traps;                        /* by `syscall`, not by doors */
     struct paging_root *active_root;                   /* NULL: the start of day's */
     _Atomic uint64_t ports[CPU_PORT_WORDS];            /* event ports that come to this CPU */
     event_port_t kick_port;                            /* cpu_kick() sends it; 0 while CPU 0 is alone */
@@ -48,6 +49,7 @@ struct cpu_machine {
 
 /* hypercall_gate.S, entry_pv.S and entry_pvh.S know these. */
 _Static_assert(offsetof(struct cpu, current) == 16, "entry code and thread_current()");
+_Static_assert(offsetof(struct cpu, reschedule) == 32 && offsetof(struct cpu, kernel_mode) == 33, "entry_pv.S");
 _Static_assert(offsetof(struct cpu_machine, hypercall_counts) == 56, "hypercall_gate.S");
 _Static_assert(offsetof(struct cpu_machine, vcpu_info) == 568, "entry_pv.S");
 _Static_assert(offsetof(struct cpu_machine, user_stack_pointer) == 576, "entry_pvh.S");

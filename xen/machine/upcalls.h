@@ -14,6 +14,15 @@ struct thread;
 void upcall_system_call(struct trap_frame *frame);
 
 /*
+ * kernel/linux: the same, where the program came by a door. True: the frame is as it was but for rax, and only what is seen without it (struct
+ * context, struct cpu) may be due before the program goes on; else it leaves as any call does.
+ */
+bool upcall_door(struct trap_frame *frame);
+
+/* kernel/process: it came by a `syscall` instruction, which may be worth a door (xen/x86/door.h). The same frame, before the call is served. */
+void upcall_call_site(struct trap_frame *frame);
+
+/*
  * kernel/process: a page fault in user space's half, from the program or from user_copy (frame_is_user() tells). On
  * return the faulting instruction runs again, unless it answers false in kernel mode: then the exception table or panic.
  * `error` is the processor's error code (bit 0 present, 1 write, 2 user, 4 fetch).

@@ -19,7 +19,9 @@
 #include "xen/x86/trap_frame.h"
 
 /* entry_pv.S and entry_pvh.S find the stack by current->context.stack_top. */
-_Static_assert(offsetof(struct context, stack_top) == 8, "entry code");
+_Static_assert(offsetof(struct context, stack_top) == 8 && offsetof(struct context, interrupted) == 48 &&
+                   offsetof(struct context, switched) == 49 && sizeof(atomic_bool) == 1,
+               "entry code");
 
 void context_switch_stack(void **from_stack_pointer, void *to_stack_pointer);
 extern char context_begin[];
@@ -31,7 +33,7 @@ struct first_frame {
 
 void context_init(struct context *context, void *stack_base, size_t stack_bytes, void (*entry)(void *), void *argument)
 {
-    *context = (struct context){ .stack_top = (char *)stack_base + stack_bytes };
+    *context = (struct context){ .stack_top = (char *)stack_base + stack_bytes, .switched = true };
     /* Below the place of the user frame, 16-byte aligned once the return address is taken. */
     struct first_frame *first = (struct first_frame *)(void *)context_user_frame(context) - 1;
     *first = (struct first_frame){
@@ -105,6 +107,11 @@ void context_set_gs_base(struct context *context, uint64_t base)
     context->gs_base = base;
     gs_base_load(cpu_machine_current(), base);
     cpu_events_unmask();
+}
+
+void context_reload_gs_base(void)
+{
+    segment_base_set_user_gs(cpu_machine_current()->user_gs_base);
 }
 
 uint64_t context_get_fs_base(const struct context *context)

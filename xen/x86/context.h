@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "kernel/base/compiler.h"
 
 struct paging_root;
@@ -19,6 +21,9 @@ struct context {
     uint64_t gs_base;              /* the program's */
     void *extended_state;          /* 64-byte aligned, context_extended_bytes() long; NULL: kernel thread */
     struct paging_root *root;      /* NULL: kernel thread, or one that has left its program for good */
+    /* kernel/sched's and its owner's. While one is set, there is something to do before the program goes on: entry code looks at both at once. */
+    atomic_bool interrupted;       /* interruptible sleeps end with -EINTR while set */
+    bool switched;                 /* another ran on its CPU since its owner cleared this; true for a new one. Atomic */
 };
 
 /* Prepares a fresh context whose first switch calls entry(argument) on the given stack with events masked once (the scheduler unmasks). */
@@ -41,6 +46,9 @@ void context_extended_load(struct context *context);
 /* Reads / sets the current thread's bases in the processor and in its context. */
 void context_set_fs_base(struct context *context, uint64_t base);
 void context_set_gs_base(struct context *context, uint64_t base);
+
+/* Loads the current thread's GS base anew: the program has changed it otherwise. Events masked. */
+void context_reload_gs_base(void);
 
 uint64_t context_get_fs_base(const struct context *context);
 

@@ -6,11 +6,41 @@
 
 /* Offsets in struct cpu (%gs) and struct context, which cpu_machine.h and context.c assert. */
 #define CPU_CURRENT 16
+#define CPU_RESCHEDULE 32
+#define CPU_KERNEL_MODE 33
 #define CONTEXT_STACK_TOP 8
+#define CONTEXT_DUE 48 /* two flags */
 
 /* enum trap_vector in trap.h. */
 #define VECTOR_EVENT 256
 #define VECTOR_SYSTEM_CALL 257
+
+/* The selectors in frames of programs, and those rflags that matter here. */
+#define MARK_USER_CODE 0xe033
+#define MARK_USER_STACK 0xe02b
+#define RFLAGS_TRAP 0x100
+#define RFLAGS_INTERRUPT 0x200
+#define RFLAGS_FIXED 0x2
+/* What a program may have set and C does not bear: direction, nested task, alignment check. `syscall` and Xen clear them. */
+#define RFLAGS_NOT_FOR_C 0x44400
+
+/* In a struct trap_frame. */
+#define FRAME_RBP 32
+#define FRAME_R11 48
+#define FRAME_R10 56
+#define FRAME_R9 64
+#define FRAME_R8 72
+#define FRAME_RAX 80
+#define FRAME_RCX 88
+#define FRAME_RDX 96
+#define FRAME_RSI 104
+#define FRAME_RDI 112
+#define FRAME_ORIGINAL_RAX 120
+#define FRAME_VECTOR 128
+#define FRAME_RIP 136
+#define FRAME_CS 144
+#define FRAME_RFLAGS 152
+#define FRAME_BYTES 176
 
 /* The five words rip, cs, rflags, rsp, ss that lie at \from + \at, copied to the current stack. */
 .macro push_words from, at
@@ -56,4 +86,17 @@
     pop %rdx
     pop %rsi
     pop %rdi
+.endm
+
+/* After a call by a door, rsp = the frame: what C does not keep, and rbp. rcx is where to go on, r11 is lost. */
+.macro load_after_call
+    mov FRAME_RBP(%rsp), %rbp
+    mov FRAME_RCX(%rsp), %rcx
+    mov FRAME_R10(%rsp), %r10
+    mov FRAME_R9(%rsp), %r9
+    mov FRAME_R8(%rsp), %r8
+    mov FRAME_RAX(%rsp), %rax
+    mov FRAME_RDX(%rsp), %rdx
+    mov FRAME_RSI(%rsp), %rsi
+    mov FRAME_RDI(%rsp), %rdi
 .endm

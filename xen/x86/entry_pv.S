@@ -10,6 +10,14 @@
  * everything and sets the event mask to the inverse of the frame's interrupt flag.
  *
  * An entry does not rely on flags: the direction flag is the program's (facts: Xen does not clear it).
+ *
+ * Doors: a patched call site (door.c) comes to entry_door_pv by a jump, and then the kernel's C runs in guest-user mode, as
+ * long as it needs no hypercall. %gs:CPU_KERNEL_MODE tells the modes apart: every way in that goes through Xen sets it, every way out
+ * clears it. The kernel interrupted in guest-user mode goes on in guest-kernel mode: its frame moves below its own stack
+ * pointer and gets the other selector. So does one that makes a hypercall (promote), and on its way out it then takes Xen's.
+ *
+ * On its way out in guest-user mode, from leave_door on, events are deliverable, and what is due has been looked at. One that comes
+ * there is taken as coming at the program's next instruction: its frame is still whole on top of the thread's stack.
  */
 
 #include "xen/x86/entry_frame.h"
@@ -20,6 +28,8 @@
 #define VCPU_INFO_MASK 1
 #define VCPU_INFO_CR2 16
 #define HYPERVISOR_xen_version 17
+#define SYSCALL_BYTES 2
+#define PRIVILEGE_MASK 3
 
 /* enum trap_vector in trap.h. */
 #define VECTOR_GENERAL_PROTECTION 13
@@ -43,6 +53,9 @@
     .globl entry_system_call_pv
     .type entry_system_call_pv, @function
 entry_system_call_pv:
+    movb $1, %gs:CPU_KERNEL_MODE
+    cmpq $(hypercall_gate + SYSCALL_BYTES), 16(%rsp)
+    je promote
     cld
     mov %rsp, %rcx
     thread_stack %rsp
@@ -67,6 +80,54 @@ entry_system_call_pv:
     jmp 1b
     .size entry_system_call_pv, . - entry_system_call_pv
 
+/* A hypercall in guest-user mode has come here. It is made again in guest-kernel mode, with the event mask as it was, which Xen has put
+ * above cs. rcx and r11 are a hypercall's to lose. */
+    .type promote, @function
+promote:
+    mov 24(%rsp), %rcx
+    mov 40(%rsp), %rsp
+    shr $32, %rcx
+    mov %gs:CPU_VCPU_INFO, %r11
+    mov %cl, VCPU_INFO_MASK(%r11)
+    jmp hypercall_gate
+    .size promote, . - promote
+
+/*
+ * The door: rcx = where the program goes on, rax = the number, r11 is free; the stack is the program's and is not touched. Until the exchange
+ * this is the program, as it would be at its `syscall` (door_leave() in trap.c), which lies just before the place to go on at.
+ */
+    .globl entry_door_pv
+    .type entry_door_pv, @function
+entry_door_pv:
+    mov %gs:CPU_CURRENT, %r11
+    mov CONTEXT_STACK_TOP(%r11), %r11
+    xchg %rsp, %r11
+    .globl entry_door_pv_inside
+entry_door_pv_inside:
+    pushq $MARK_USER_STACK
+    push %r11
+    pushf
+    mov (%rsp), %r11
+    pushq $MARK_USER_CODE
+    push %rcx
+    pushq $VECTOR_SYSTEM_CALL
+    push %rax
+    push_interrupted
+    test $RFLAGS_NOT_FOR_C, %r11d
+    jnz 2f
+1:  mov %rsp, %rdi
+    call upcall_door
+    test %al, %al
+    jnz leave_door
+door_slow:
+    mov %rsp, %rdi
+    call entry_prepare_user
+    jmp entry_return
+2:  pushq $RFLAGS_FIXED
+    popf
+    jmp 1b
+    .size entry_door_pv, . - entry_door_pv
+
 /* ---- Traps and events --------------------------------------------------------------------------------------------- */
 
 /* With an error code: it goes into the upper half of rcx, and the frame becomes one without. rcx = vector. */
@@ -84,12 +145,16 @@ entry_with_error:
 /* rcx = vector and error; Xen's seven words on the stack. */
 entry_without_error:
     cld
-    testb $3, 24(%rsp)
+    testb $PRIVILEGE_MASK, 24(%rsp)
     jz 1f
-    /* From user mode: move over to the thread's stack. */
+    /* From guest-user mode: move over, from the program to the thread's stack, from the kernel to below its own words there. */
+    movb $1, %gs:CPU_KERNEL_MODE
+    mov 16(%rsp), %r11
+    and 40(%rsp), %r11
+    js 3f
     mov %rsp, %r11
     thread_stack %rsp
-    push_words %r11, 16
+2:  push_words %r11, 16
     pushq 8(%r11)
     pushq (%r11)
 1:  /* r11's and rcx's words become vector_and_error and original_rax. */
@@ -102,12 +167,38 @@ entry_without_error:
     mov VCPU_INFO_CR2(%rsi), %rsi
     mov %rsp, %rdi
     call entry_trap
+    jmp entry_return
+3:  mov 16(%rsp), %r11
+    sub $leave_door, %r11
+    cmp $(leave_user_end - leave_door), %r11
+    jb 4f
+    andb $~PRIVILEGE_MASK, 24(%rsp)
+    mov %rsp, %r11
+    mov 40(%rsp), %rsp
+    and $-16, %rsp
+    jmp 2b
+4:  /* Nearly out: as if it had come one instruction later. */
+    thread_stack %rsp
+    sub $FRAME_BYTES, %rsp
+    mov %rcx, FRAME_VECTOR(%rsp)
+    movq $-1, FRAME_ORIGINAL_RAX(%rsp)
+    mov %gs:CPU_VCPU_INFO, %rsi
+    mov VCPU_INFO_CR2(%rsi), %rsi
+    xor %ebp, %ebp
+    mov %rsp, %rdi
+    call entry_trap
     .size entry_with_error, . - entry_with_error
 
 /* rsp = a struct trap_frame, events masked. */
     .globl entry_return
     .type entry_return, @function
 entry_return:
+    testb $PRIVILEGE_MASK, FRAME_CS(%rsp)
+    jz leave_by_xen
+    cmpb $0, %gs:CPU_KERNEL_MODE
+    je leave_user
+    movb $0, %gs:CPU_KERNEL_MODE
+leave_by_xen:
     pop_registers
     /* original_rax and vector_and_error make room for Xen's four words below rip. */
     movq $0, 8(%rsp)
@@ -116,6 +207,55 @@ entry_return:
     push %rax
     jmp hypercall_iret
     .size entry_return, . - entry_return
+
+/*
+ * The program's frame in guest-user mode: no Xen. What has come meanwhile takes the way through it after all. After most calls by doors events
+ * were never masked, and what C keeps is the program's still.
+ */
+    .type leave_user, @function
+    .globl leave_door
+leave_door:
+    cmpw $0, %gs:CPU_RESCHEDULE /* and CPU_KERNEL_MODE */
+    jne door_slow
+    mov %gs:CPU_CURRENT, %rcx
+    cmpw $0, CONTEXT_DUE(%rcx)
+    jne door_slow
+    load_after_call
+    add $FRAME_RFLAGS, %rsp
+    popf
+    pop %rsp
+    jmp *%rcx
+leave_user:
+    mov %gs:CPU_VCPU_INFO, %rcx
+    movb $0, VCPU_INFO_MASK(%rcx)
+    cmpb $0, VCPU_INFO_PENDING(%rcx)
+    jne 2f
+    /* As a system call left them, and no single step: the quick way. */
+    mov FRAME_RIP(%rsp), %rcx
+    mov FRAME_RFLAGS(%rsp), %r11
+    cmp %rcx, FRAME_RCX(%rsp)
+    jne 1f
+    cmp %r11, FRAME_R11(%rsp)
+    jne 1f
+    test $RFLAGS_TRAP, %r11d
+    jnz 1f
+    pop_registers
+    add $32, %rsp
+    popf
+    mov (%rsp), %rsp
+    jmp *%rcx
+1:  pop_registers
+    add $16, %rsp
+    iretq
+2:  movb $1, VCPU_INFO_MASK(%rcx)
+    .globl leave_user_end
+leave_user_end:
+    mov $HYPERVISOR_xen_version, %edi
+    xor %esi, %esi
+    xor %edx, %edx
+    call hypercall_2
+    jmp entry_return
+    .size leave_user, . - leave_user
 
     .globl entry_event_pv
     .type entry_event_pv, @function

@@ -20,19 +20,6 @@
 /* In struct cpu_machine (%gs), which asserts it. */
 #define CPU_USER_STACK_POINTER 576
 
-#define MARK_USER_CODE 0xe033
-#define MARK_USER_STACK 0xe02b
-
-#define RFLAGS_TRAP 0x100
-#define RFLAGS_INTERRUPT 0x200
-
-/* In a struct trap_frame. */
-#define FRAME_R11 48
-#define FRAME_RCX 88
-#define FRAME_RIP 136
-#define FRAME_CS 144
-#define FRAME_RFLAGS 152
-
     .text
 
 /* ---- System calls: rcx = rip, r11 = rflags ------------------------------------------------------------------------- */
@@ -77,6 +64,7 @@ return_to_user:
     add $32, %rsp
     popf
     mov (%rsp), %rsp
+return_jump_open:
     sti
 return_jump:
     jmp *%rcx
@@ -95,6 +83,56 @@ entry_leave_to_pvh:
     mov %rdi, %rsp
     jmp return_to_user
     .size entry_leave_to_pvh, . - entry_leave_to_pvh
+
+/* The door: rcx = where the program goes on, rax = the number, r11 is free. */
+    .globl entry_door_pvh
+    .type entry_door_pvh, @function
+entry_door_pvh:
+    cli
+    .globl entry_door_pvh_inside
+entry_door_pvh_inside:
+    swapgs
+    mov %rsp, %gs:CPU_USER_STACK_POINTER
+    mov %gs:CPU_CURRENT, %rsp
+    mov CONTEXT_STACK_TOP(%rsp), %rsp
+    pushq $MARK_USER_STACK
+    pushq %gs:CPU_USER_STACK_POINTER
+    pushf
+    orl $RFLAGS_INTERRUPT, (%rsp)
+    mov (%rsp), %r11
+    pushq $MARK_USER_CODE
+    push %rcx
+    pushq $VECTOR_SYSTEM_CALL
+    push %rax
+    push_registers
+    test $RFLAGS_NOT_FOR_C, %r11d
+    jnz 2f
+3:  xor %ebp, %ebp
+    mov %rsp, %rdi
+    sti
+    call upcall_door
+    cli
+    test %al, %al
+    jz 1f
+    cmpb $0, %gs:CPU_RESCHEDULE
+    jne 1f
+    mov %gs:CPU_CURRENT, %rcx
+    cmpw $0, CONTEXT_DUE(%rcx)
+    jne 1f
+    load_after_call
+    andl $~RFLAGS_INTERRUPT, FRAME_RFLAGS(%rsp)
+    add $FRAME_RFLAGS, %rsp
+    swapgs
+    popf
+    pop %rsp
+    jmp return_jump_open
+1:  mov %rsp, %rdi
+    call entry_prepare_user
+    jmp return_to_user
+2:  pushq $RFLAGS_FIXED
+    popf
+    jmp 3b
+    .size entry_door_pvh, . - entry_door_pvh
 
 /* ---- Idling: events masked, before and after ------------------------------------------------------------------------- */
 

@@ -17,7 +17,9 @@
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/event_deliver.h"
 #include "xen/machine/upcalls.h"
+#include "xen/x86/context.h"
 #include "xen/x86/descriptors_pvh.h"
+#include "xen/x86/door.h"
 #include "xen/x86/exception_table.h"
 #include "xen/x86/paging.h"
 #include "xen/x86/trap_report.h"
@@ -28,6 +30,13 @@
 #define RFLAGS_FIXED 0x2u
 #define FAULT_USER 4u
 #define OPCODE_INT 0xcdu
+#define SYSCALL_BYTES 2u
+
+/* The door that this machine's entry code has; fixed at the start. */
+static struct {
+    uint64_t entry, inside;    /* from here to there, one has not come in yet */
+    uint64_t leave, leave_end; /* and here one who has the program's stack again only has to jump */
+} door;
 
 bool trap_frame_is_user(const struct trap_frame *frame)
 {
@@ -74,8 +83,52 @@ void entry_prepare_user(struct trap_frame *frame)
 void entry_system_call(struct trap_frame *frame)
 {
     frame->cs = SELECTOR_USER_CODE; /* without the saved mask, which Xen keeps above the selector */
+    cpu_machine_current()->system_call_traps++;
+    upcall_call_site(frame);
     upcall_system_call(frame);
     entry_prepare_user(frame);
+}
+
+uint64_t trap_system_calls(void)
+{
+    uint64_t count = 0;
+
+    for (unsigned int number = 0; number < CPU_LIMIT; number++) {
+        const struct cpu_machine *machine = cpu_machine_by_number(number);
+        count += machine ? read_once(machine->system_call_traps) : 0;
+    }
+    return count;
+}
+
+void trap_set_door(const char *entry, const char *inside, const char *leave, const char *leave_end)
+{
+    door.entry = (uint64_t)entry;
+    door.inside = (uint64_t)inside;
+    door.leave = (uint64_t)leave;
+    door.leave_end = (uint64_t)leave_end;
+}
+
+uint64_t door_entry_address(void)
+{
+    return door.entry;
+}
+
+/*
+ * The program, in the kernel's code: before the door, where it is as at its `syscall`, or at the jump back. A page fault before the door is one by
+ * %gs, of a program that has loaded the selector (true): the base is set anew, and the call is made by `syscall`.
+ */
+static bool door_leave(struct trap_frame *frame, unsigned int vector)
+{
+    if (frame->rip >= door.entry && frame->rip < door.inside) {
+        frame->rip = frame->rcx - SYSCALL_BYTES;
+        if (vector != TRAP_PAGE_FAULT)
+            return false;
+        context_reload_gs_base();
+        return true;
+    }
+    if (frame->rip >= door.leave && frame->rip < door.leave_end)
+        frame->rip = frame->rcx;
+    return false;
 }
 
 /* In kernel code; the frame is the kernel's. Goes on at the fix-up where there is one, else it is the end. */
@@ -121,9 +174,11 @@ static bool is_event_instruction(struct trap_frame *frame)
 
 static void user_trap(struct trap_frame *frame, unsigned int vector, uint64_t fault_address)
 {
-    bool nothing_pending = false;
+    bool nothing_pending = false, served = false;
 
     frame->cs = SELECTOR_USER_CODE;
+    if (unlikely(frame->rip > USER_ADDRESS_HIGH))
+        served = door_leave(frame, vector);
     if (vector == TRAP_EVENT) {
         nothing_pending = FRAME_ERROR(frame) != 0 && !read_once(cpu_machine_current()->vcpu_info->evtchn_upcall_pending);
         event_channel_deliver();
@@ -133,6 +188,8 @@ static void user_trap(struct trap_frame *frame, unsigned int vector, uint64_t fa
         vector = TRAP_GENERAL_PROTECTION;
     /* A fault in the kernel's half, which is no program's whatever the tables say, goes up as any other. The processor's word
      * for user mode is not what it gives to ring 0's programs. */
+    if (served)
+        vector = TRAP_EVENT; /* nothing more to do */
     if (vector == TRAP_PAGE_FAULT)
         upcall_page_fault(frame, fault_address, FRAME_ERROR(frame) | FAULT_USER);
     else if (vector != TRAP_EVENT)

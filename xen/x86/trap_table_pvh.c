@@ -67,7 +67,7 @@ _Static_assert(GATE_INTERRUPT - GATE_INTERRUPT_ABSENT == (uint64_t)GATE_PRESENT 
 /* entry_pvh.S makes the event's present. */
 struct gate gates_pvh[GATE_COUNT] attribute_aligned(16);
 
-extern char entry_gates_pvh[], entry_system_call_pvh[], emergency_stack_top[];
+extern char entry_gates_pvh[], entry_system_call_pvh[], entry_door_pvh[], entry_door_pvh_inside[], emergency_stack_top[];
 
 static unsigned int gate_stack(unsigned int vector)
 {
@@ -137,6 +137,7 @@ void trap_start_pvh(void)
     struct xen_hvm_param callback = { .domid = DOMID_SELF, .index = HVM_PARAM_CALLBACK_IRQ, .value = CALLBACK_VECTOR };
 
     gates_fill();
+    trap_set_door(entry_door_pvh, entry_door_pvh_inside, NULL, NULL);
     trap_start_cpu_pvh();
     long result = hypercall_2(__HYPERVISOR_hvm_op, HVMOP_set_param, (uint64_t)&callback);
     if (result != 0)

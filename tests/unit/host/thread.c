@@ -147,7 +147,7 @@ int thread_sleep(uint64_t deadline_ns, bool interruptible)
         panic("thread %s sleeps with events masked", self->thread.name);
     pthread_mutex_lock(&self->mutex);
     while (!self->woken) {
-        if (interruptible && atomic_load(&self->thread.interrupted))
+        if (interruptible && atomic_load(&self->thread.context.interrupted))
             result = -EINTR;
         else if (clock_monotonic_ns() >= deadline_ns)
             result = -ETIMEDOUT;
@@ -177,13 +177,13 @@ bool thread_wake(struct thread *thread)
 
 void thread_interrupt(struct thread *thread)
 {
-    atomic_store(&thread->interrupted, true);
+    atomic_store(&thread->context.interrupted, true);
     pthread_cond_signal(&host_thread(thread)->condition);
 }
 
 void thread_interrupt_clear(void)
 {
-    atomic_store(&thread_current()->interrupted, false);
+    atomic_store(&thread_current()->context.interrupted, false);
 }
 
 uint64_t thread_run_time_ns(struct thread *thread)

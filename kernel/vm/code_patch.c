@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Doors in programs' code.
+ *
+ * A site is changed under space->lock for writing, which also keeps fork away, in a page that is the space's alone by then. Where other CPUs may
+ * run the code meanwhile: first a breakpoint (and, at the end of a syscall that goes with it, the unknown opcode that stays), then
+ * the jump's other bytes, then its first one, and after each all CPUs of the space have taken an event, which makes them read their
+ * code anew. Who meets the breakpoint is sent to the trampoline, which is ready by then (code_patch_repair()).
+ *
+ * Trampolines are given back only with their site's mapping: whoever may still be in one would go on in nothing, door or not.
+ */
+#include "kernel/vm/code_patch.h"
+
+#include <string.h>
+
+#include "kernel/base/bits.h"
+#include "kernel/base/error.h"
+#include "kernel/memory/object_cache.h"
+#include "kernel/vm/address_space_internal.h"
+#include "xen/machine/cpu.h"
+#include "xen/x86/door.h"
+#include "xen/x86/user_access.h"
+
+#define AREA_BYTES 0x10000ull
+#define AREA_SLOTS (AREA_BYTES / DOOR_TRAMPOLINE_BYTES)
+#define AREA_LIMIT 16u
+#define AREA_DISTANCE 0x40000000ull  /* how far from a site its trampolines may be put */
+#define SITE_LIMIT 8192u
+#define SEEN_COUNT 128u
+#define SEEN_DUE 2u                  /* calls that a site makes by `syscall` before it is worth a door */
+#define SEEN_REFUSED 0xffffu
+#define SEEN_COUNT_SHIFT 48
+#define BREAKPOINT 0xcc
+#define SYSCALL_BYTES 2u
+#define PATCH_NEEDS_PAGE 1
+#define PATCH_IS_THERE 2
+
+struct patch {
+    struct door_site site;
+    uint64_t trampoline;
+    uint8_t original[DOOR_JUMP_BYTES], jump[DOOR_JUMP_BYTES];
+};
+
+struct patch_area {
+    uint64_t base;
+    uint64_t used[AREA_SLOTS / 64];
+};
+
+/* Locks: s space->lock; a atomic. */
+struct code_patches {
+    _Atomic uint64_t seen[SEEN_COUNT]; /* a sites that came by `syscall`, by a hash: how often, and the address */
+    struct patch *patches;             /* s */
+    uint32_t patch_count, patch_room;  /* s */
+    struct patch_area *areas[AREA_LIMIT]; /* s */
+    uint32_t area_count;               /* s */
+    bool stopped;                      /* s */
+};
+
+bool code_patch_enabled = true;
+
+static const char area_name[] = "[doors]";
+static _Atomic uint64_t sites_made, sites_refused, repairs_made;
+
+/* ---- What was seen ------------------------------------------------------------------------------------------------ */
+
+static struct code_patches *patches_of(struct address_space *space)
+{
+    struct code_patches *patches = atomic_load_explicit(&space->patches, memory_order_acquire), *none = NULL;
+
+    if (likely(patches))
+        return patches;
+    patches = memory_allocate_zeroed(sizeof(*patches));
+    if (patches && !atomic_compare_exchange_strong(&space->patches, &none, patches)) {
+        memory_free(patches);
+        patches = none;
+    }
+    return patches;
+}
+
+static _Atomic uint64_t *seen_place(struct code_patches *patches, uint64_t call)
+{
+    return &patches->seen[(call ^ call >> 7 ^ call >> 14) % SEEN_COUNT];
+}
+
+static void seen_set(struct code_patches *patches, uint64_t call, uint64_t count)
+{
+    atomic_store_explicit(seen_place(patches, call), call | count << SEEN_COUNT_SHIFT, memory_order_relaxed);
+}
+
+bool code_patch_due(struct address_space *space, uint64_t call)
+{
+    struct code_patches *patches = patches_of(space);
+
+    if (!patches)
+        return false;
+    uint64_t seen = atomic_load_explicit(seen_place(patches, call), memory_order_relaxed), count = seen >> SEEN_COUNT_SHIFT;
+    if (seen << (64 - SEEN_COUNT_SHIFT) != call << (64 - SEEN_COUNT_SHIFT))
+        count = 0;
+    if (count == SEEN_REFUSED)
+        return false;
+    seen_set(patches, call, ++count);
+    return count >= SEEN_DUE;
+}
+
+/* ---- Trampolines ---------------------------------------------------------------------------------------------------- */
+
+static bool slot_fits(const struct patch_area *area, size_t slot, const struct door_site *site, uint8_t jump[DOOR_JUMP_BYTES])
+{
+    return !(area->used[slot / 64] & 1ull << slot % 64) && door_jump_write(site, area->base + slot * DOOR_TRAMPOLINE_BYTES, jump);
+}
+
+/* The pages that have been taken from come first. */
+static bool slot_find(struct patch_area *area, const struct door_site *site, struct patch *patch)
+{
+    for (int fresh = 0; fresh < 2; fresh++) {
+        for (size_t slot = 0; slot < AREA_SLOTS; slot++) {
+            size_t page = slot * DOOR_TRAMPOLINE_BYTES / PAGE_SIZE * (PAGE_SIZE / DOOR_TRAMPOLINE_BYTES / 64);
+            bool taken_from = area->used[page] || area->used[page + 1];
+            if (taken_from == fresh || !slot_fits(area, slot, site, patch->jump))
+                continue;
+            patch->trampoline = area->base + slot * DOOR_TRAMPOLINE_BYTES;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct patch_area *area_of_trampoline(struct code_patches *patches, uint64_t trampoline)
+{
+    for (uint32_t i = 0; i < patches->area_count; i++)
+        if (trampoline - patches->areas[i]->base < AREA_BYTES)
+            return patches->areas[i];
+    return NULL;
+}
+
+static void slot_mark(struct code_patches *patches, uint64_t trampoline, bool used)
+{
+    struct patch_area *area = area_of_trampoline(patches, trampoline);
+    size_t slot = area ? (trampoline - area->base) / DOOR_TRAMPOLINE_BYTES : 0;
+
+    if (area && used)
+        area->used[slot / 64] |= 1ull << slot % 64;
+    else if (area)
+        area->used[slot / 64] &= ~(1ull << slot % 64);
+}
+
+/* A new place for trampolines near the site, below it where there is room. */
+static int area_add(struct address_space *space, struct code_patches *patches, uint64_t near)
+{
+    uint64_t low = near > AREA_DISTANCE + USER_ADDRESS_LOW ? near - AREA_DISTANCE : USER_ADDRESS_LOW;
+    uint64_t place = area_tree_find_gap(space, AREA_BYTES, low, PAGE_ROUND_DOWN(near));
+
+    if (place == 0)
+        place = area_tree_find_gap(space, AREA_BYTES, PAGE_ROUND_DOWN(near), minimum(near + AREA_DISTANCE, USER_ADDRESS_HIGH));
+    if (place == 0 || patches->area_count == AREA_LIMIT || space->area_count >= AREA_COUNT_LIMIT)
+        return -ENOMEM;
+    int error = address_space_admit(space, AREA_BYTES >> PAGE_SHIFT, PAGING_READ | PAGING_EXECUTE, 0);
+    if (error != 0)
+        return error;
+    struct patch_area *record = memory_allocate_zeroed(sizeof(*record));
+    struct area *area = area_create(space, place, place + AREA_BYTES, PAGING_READ | PAGING_EXECUTE,
+                                    AREA_MAY_WRITE | AREA_NO_RESERVE | AREA_PATCHED, NULL, 0, area_name);
+    if (!record || !area) {
+        memory_free(record);
+        if (area)
+            area_free(area);
+        return -ENOMEM;
+    }
+    record->base = place;
+    patches->areas[patches->area_count++] = record;
+    area_attach(space, area);
+    return 0;
+}
+
+static int trampoline_find(struct address_space *space, struct code_patches *patches, struct patch *patch)
+{
+    for (uint32_t i = 0; i < patches->area_count; i++)
+        if (slot_find(patches->areas[i], &patch->site, patch))
+            return 0;
+    int error = area_add(space, patches, patch->site.call);
+    if (error == 0 && !slot_find(patches->areas[patches->area_count - 1], &patch->site, patch))
+        error = -ENOSPC;
+    return error;
+}
+
+/* ---- Changing code -------------------------------------------------------------------------------------------------- */
+
+/* Where the kernel writes the bytes at `address`, if their page is the space's alone; else NULL. */
+static uint8_t *own_code(struct address_space *space, uint64_t address)
+{
+    struct paging_entry entry;
+
+    mutex_lock(&space->page_lock);
+    paging_query(&space->root, PAGE_ROUND_DOWN(address), &entry, 1);
+    mutex_unlock(&space->page_lock);
+    if (!paging_entry_used(&entry) || (entry.flags & PAGING_COPY_ON_WRITE))
+        return NULL;
+    return (uint8_t *)page_address(page_from_pfn(entry.pfn)) + (address & PAGE_MASK);
+}
+
+static void others_read_anew(struct address_space *space)
+{
+    uint64_t others = atomic_load(&space->root.cpu_mask) & ~(1ull << cpu_current()->number);
+
+    if (others)
+        cpu_kick_and_wait(others);
+}
+
+/* The file's comment says why so. `pivot` is the byte that becomes, or ceases to be, where an instruction begins; 0: none. */
+static void code_write(struct address_space *space, uint8_t *code, const uint8_t bytes[DOOR_JUMP_BYTES], uint32_t pivot, bool pivot_first)
+{
+    if (cpu_online_count() == 1) {
+        memcpy(code, bytes, DOOR_JUMP_BYTES);
+        return;
+    }
+    write_once(code[0], BREAKPOINT);
+    if (pivot != 0 && pivot_first)
+        write_once(code[pivot], bytes[pivot]);
+    others_read_anew(space);
+    for (uint32_t i = 1; i < DOOR_JUMP_BYTES; i++)
+        if (i != pivot)
+            write_once(code[i], bytes[i]);
+    others_read_anew(space);
+    if (pivot != 0)
+        write_once(code[pivot], bytes[pivot]);
+    write_once(code[0], bytes[0]);
+    others_read_anew(space);
+}
+
+static uint32_t patch_pivot(const struct patch *patch)
+{
+    return door_site_is_after(&patch->site) ? SYSCALL_BYTES : 0;
+}
+
+static struct patch *patch_find(struct code_patches *patches, uint64_t call)
+{
+    for (uint32_t i = 0; i < patches->patch_count; i++)
+        if (patches->patches[i].site.call == call)
+            return &patches->patches[i];
+    return NULL;
+}
+
+static struct patch *patch_add(struct code_patches *patches)
+{
+    if (patches->patch_count == patches->patch_room) {
+        uint32_t room = patches->patch_room ? 2 * patches->patch_room : 32;
+        struct patch *larger = room <= SITE_LIMIT ? memory_allocate(room * sizeof(*larger)) : NULL;
+        if (!larger)
+            return NULL;
+        if (patches->patch_count)
+            memcpy(larger, patches->patches, patches->patch_count * sizeof(*larger));
+        memory_free(patches->patches);
+        patches->patches = larger;
+        patches->patch_room = room;
+    }
+    return &patches->patches[patches->patch_count++];
+}
+
+/* Takes a site out of the table; its code is what it is by now. */
+static void patch_remove(struct code_patches *patches, struct patch *patch, bool slot_free)
+{
+    if (slot_free)
+        slot_mark(patches, patch->trampoline, false);
+    *patch = patches->patches[--patches->patch_count];
+}
+
+/* A page that fork shares becomes the space's own. Nothing there: nothing to be done, it comes from the file. */
+static int code_take(struct address_space *space, uint64_t address)
+{
+    struct page *copy = page_allocate(0, PAGE_ANONYMOUS, 0);
+    struct paging_entry entry;
+    int error = 0;
+
+    mutex_lock(&space->page_lock);
+    paging_query(&space->root, PAGE_ROUND_DOWN(address), &entry, 1);
+    if (paging_entry_used(&entry) && (entry.flags & PAGING_COPY_ON_WRITE)) {
+        struct page *shared = page_from_pfn(entry.pfn);
+        error = copy ? 0 : -ENOMEM;
+        if (copy) {
+            memcpy(page_address(copy), page_address(shared), PAGE_SIZE);
+            entry = (struct paging_entry){ page_pfn(copy), entry.flags & PROTECTION_ALL };
+            error = paging_map(&space->root, PAGE_ROUND_DOWN(address), &entry, 1);
+        }
+        if (error == 0) {
+            page_release(shared);
+            copy = NULL;
+        }
+    }
+    mutex_unlock(&space->page_lock);
+    if (copy)
+        page_release(copy);
+    return error;
+}
+
+/* 0 or -ENOMEM: then the code is a door still. */
+static int patch_restore(struct address_space *space, const struct patch *patch)
+{
+    uint8_t *code = own_code(space, patch->site.start);
+    int error = code ? 0 : code_take(space, patch->site.start);
+
+    if (error != 0)
+        return error;
+    code = own_code(space, patch->site.start);
+    if (code && memcmp(code, patch->jump, DOOR_JUMP_BYTES) == 0)
+        code_write(space, code, patch->original, patch_pivot(patch), false);
+    return 0;
+}
+
+/* The code around the call, as it is in memory; all of it lies in one page. */
+static bool site_look(struct patch *patch, const uint8_t *code, uint64_t call, uint32_t number)
+{
+    if (!door_site_read(&patch->site, call, code, number))
+        return false;
+    memcpy(patch->original, code + (patch->site.start - (call - DOOR_BEFORE_BYTES)), DOOR_JUMP_BYTES);
+    return true;
+}
+
+static bool area_is_code(const struct area *area, uint64_t address)
+{
+    return area && area->start <= address && area_is_private(area) && area->name != area_name &&
+           (area->protection & (PAGING_EXECUTE | PAGING_WRITE)) == PAGING_EXECUTE;
+}
+
+/* 0; PATCH_IS_THERE; PATCH_NEEDS_PAGE: *needed must be a page of the space's own; an error: it cannot be. space->lock held for writing. */
+static int patch_make(struct address_space *space, struct code_patches *patches, uint64_t call, uint32_t number, uint64_t *needed)
+{
+    struct area *area = address_space_find(space, call);
+    struct patch found = { .trampoline = 0 };
+
+    if (patches->stopped || !area_is_code(area, call))
+        return -EINVAL;
+    *needed = call;
+    uint8_t *code = own_code(space, call);
+    if (!code)
+        return PATCH_NEEDS_PAGE;
+    struct patch *old = patch_find(patches, call);
+    if (old && memcmp(code - (call - old->site.start), old->jump, DOOR_JUMP_BYTES) == 0)
+        return PATCH_IS_THERE; /* another thread was faster, or one that was interrupted at the door comes this way */
+    if (!site_look(&found, code - DOOR_BEFORE_BYTES, call, number))
+        return -EINVAL;
+    /* Its page may have gone (MADV_DONTNEED, truncation), and come again from the file. */
+    if (old && memcmp(&old->site, &found.site, sizeof(found.site)) == 0)
+        found = *old;
+    if (old)
+        patch_remove(patches, old, false);
+    int error = found.trampoline ? 0 : trampoline_find(space, patches, &found);
+    if (error != 0)
+        return error;
+    *needed = found.trampoline;
+    uint8_t *trampoline = own_code(space, found.trampoline);
+    if (!trampoline)
+        return PATCH_NEEDS_PAGE;
+    struct patch *patch = patch_add(patches);
+    if (!patch)
+        return -ENOMEM;
+    *patch = found;
+    slot_mark(patches, found.trampoline, true);
+    door_trampoline_write(&found.site, found.trampoline, trampoline, door_entry_address());
+    area_set_kind(area, area->protection, area->flags | AREA_PATCHED);
+    code_write(space, code - (call - found.site.start), found.jump, patch_pivot(patch), true);
+    return 0;
+}
+
+void code_patch_call(struct address_space *space, uint64_t call, uint32_t number)
+{
+    struct code_patches *patches = patches_of(space);
+    uint64_t in_page = call & PAGE_MASK, needed = 0;
+    int result = in_page < DOOR_BEFORE_BYTES || in_page + DOOR_AFTER_BYTES > PAGE_SIZE ? -EINVAL : PATCH_NEEDS_PAGE;
+    struct page *page;
+
+    if (!patches)
+        return;
+    for (int turn = 0; result == PATCH_NEEDS_PAGE && turn < 8; turn++) {
+        if (needed != 0 && address_space_get_page(space, needed, PAGING_READ | FAULT_PRIVATE, &page) == 0)
+            page_release(page);
+        rw_lock_write(&space->lock);
+        result = patch_make(space, patches, call, number, &needed);
+        rw_unlock_write(&space->lock);
+    }
+    if (result == 0)
+        atomic_fetch_add_explicit(&sites_made, 1, memory_order_relaxed);
+    else if (result != PATCH_IS_THERE)
+        atomic_fetch_add_explicit(&sites_refused, 1, memory_order_relaxed);
+    seen_set(patches, call, result == 0 || result == PATCH_IS_THERE ? 0 : SEEN_REFUSED);
+}
+
+uint64_t code_patch_repair(struct address_space *space, uint64_t rip)
+{
+    struct code_patches *patches = atomic_load_explicit(&space->patches, memory_order_acquire);
+    uint64_t go_on = 0;
+
+    if (!patches)
+        return 0;
+    rw_lock_read(&space->lock);
+    for (uint32_t i = 0; i < patches->patch_count && go_on == 0; i++) {
+        const struct patch *patch = &patches->patches[i];
+        if (rip == patch->site.start + 1)
+            go_on = patch->trampoline;
+        else if (door_site_is_after(&patch->site) && rip == patch->site.call + SYSCALL_BYTES)
+            go_on = door_go_on(patch->trampoline);
+    }
+    rw_unlock_read(&space->lock);
+    if (go_on != 0)
+        atomic_fetch_add_explicit(&repairs_made, 1, memory_order_relaxed);
+    return go_on;
+}
+
+int code_patch_leave(struct address_space *space, uint64_t start, uint64_t end, bool gone)
+{
+    struct code_patches *patches = atomic_load_explicit(&space->patches, memory_order_relaxed);
+    int error = 0;
+
+    for (uint32_t i = 0; patches && i < patches->patch_count;) {
+        struct patch *patch = &patches->patches[i];
+        bool inside = patch->site.start >= start && patch->site.start < end;
+        if (!inside && !(patch->trampoline >= start && patch->trampoline < end)) {
+            i++;
+            continue;
+        }
+        if (!inside || !gone)
+            error = patch_restore(space, patch);
+        if (error != 0)
+            return error;
+        patch_remove(patches, patch, inside && gone);
+    }
+    for (uint32_t i = 0; patches && i < patches->area_count;) {
+        struct patch_area *area = patches->areas[i];
+        if (area->base >= end || area->base + AREA_BYTES <= start) {
+            i++;
+            continue;
+        }
+        memory_free(area);
+        patches->areas[i] = patches->areas[--patches->area_count];
+    }
+    return 0;
+}
+
+int code_patch_stop(struct address_space *space)
+{
+    struct code_patches *patches = patches_of(space);
+
+    if (!patches)
+        return -ENOMEM;
+    rw_lock_write(&space->lock);
+    patches->stopped = true;
+    int error = code_patch_leave(space, 0, USER_ADDRESS_HIGH, false);
+    rw_unlock_write(&space->lock);
+    return error;
+}
+
+/* ---- With its space ------------------------------------------------------------------------------------------------- */
+
+static int patches_copy(const struct code_patches *from, struct code_patches *to)
+{
+    to->stopped = from->stopped;
+    if (from->patch_count > 0) {
+        to->patches = memory_allocate(from->patch_room * sizeof(*to->patches));
+        if (!to->patches)
+            return -ENOMEM;
+        memcpy(to->patches, from->patches, from->patch_count * sizeof(*to->patches));
+        to->patch_count = from->patch_count;
+        to->patch_room = from->patch_room;
+    }
+    for (; to->area_count < from->area_count; to->area_count++) {
+        struct patch_area *area = memory_allocate(sizeof(*area));
+        if (!area)
+            return -ENOMEM;
+        *area = *from->areas[to->area_count];
+        to->areas[to->area_count] = area;
+    }
+    return 0;
+}
+
+int code_patch_duplicate(struct address_space *space, struct address_space *copy)
+{
+    struct code_patches *from = atomic_load_explicit(&space->patches, memory_order_acquire);
+
+    if (!from || (from->patch_count == 0 && !from->stopped))
+        return 0;
+    struct code_patches *to = patches_of(copy);
+    return to ? patches_copy(from, to) : -ENOMEM;
+}
+
+void code_patch_free(struct address_space *space)
+{
+    struct code_patches *patches = atomic_load_explicit(&space->patches, memory_order_relaxed);
+
+    if (!patches)
+        return;
+    for (uint32_t i = 0; i < patches->area_count; i++)
+        memory_free(patches->areas[i]);
+    memory_free(patches->patches);
+    memory_free(patches);
+    atomic_store_explicit(&space->patches, NULL, memory_order_relaxed);
+}
+
+bool code_patch_owns(const struct area *area)
+{
+    return area->name == area_name;
+}
+
+void code_patch_statistics_get(struct code_patch_statistics *statistics)
+{
+    statistics->sites = atomic_load_explicit(&sites_made, memory_order_relaxed);
+    statistics->refused = atomic_load_explicit(&sites_refused, memory_order_relaxed);
+    statistics->repairs = atomic_load_explicit(&repairs_made, memory_order_relaxed);
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * System calls from code that a kernel might change under its program: every form of call site, jumps into it, code that is rewritten, unmapped,
+ * mapped again, shared with a child, stepped through, called by many threads while signals come. What a call must keep (registers, flags of what
+ * follows, the red zone) is looked at each time.
+ *
+ * doors [SECONDS THREADS SITES]: the last case but one runs that long (2), with so many threads (4), each with so many sites (64).
+ */
+#include <asm/prctl.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/linux/abi/tap.h"
+
+#define PAGE 4096
+#define ROOM 64 /* bytes for a site */
+#define CALLS_LEAST 1000
+
+/*
+ * Jumps to the site, which jumps back to *%rbx, with `number` in rax and `stack_word` at 8(%rsp). Answers rax; *damage counts registers and words of
+ * the red zone that changed, and has the carry flag in bit 32.
+ */
+long site_call(const void *site, long number, unsigned long *damage, long stack_word);
+__asm__(".text\n"
+        ".globl site_call\n"
+        "site_call:\n"
+        "push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+        "push %rdx\n"
+        "push %rcx\n" /* the stack word */
+        "sub $8, %rsp\n"
+        "mov %rdi, %r11\n mov %rsi, %rax\n"
+        "lea 1f(%rip), %rbx\n"
+        "mov $0x1111, %r12d\n mov $0x2222, %r13d\n mov $0x3333, %r14d\n mov $0x4444, %r15d\n mov $0x5555, %ebp\n"
+        "mov $-1, %rdi\n mov $0x7777, %esi\n mov $0x8888, %edx\n mov $0x9999, %r8d\n mov $0xaaaa, %r9d\n mov $0xbbbb, %r10d\n"
+        ".set i, 8\n .rept 16\n movq $(0x5a0000 + i), -i(%rsp)\n .set i, i + 8\n .endr\n"
+        "jmp *%r11\n"
+        "1: setc %cl\n movzbl %cl, %ecx\n shl $32, %rcx\n"
+        ".macro same reg, value\n cmp $\\value, \\reg\n je 2f\n inc %rcx\n 2:\n .endm\n"
+        "same %r12, 0x1111\n same %r13, 0x2222\n same %r14, 0x3333\n same %r15, 0x4444\n same %rbp, 0x5555\n"
+        "same %rdi, -1\n same %rsi, 0x7777\n same %rdx, 0x8888\n same %r8, 0x9999\n same %r9, 0xaaaa\n same %r10, 0xbbbb\n"
+        ".set i, 8\n .rept 16\n cmpq $(0x5a0000 + i), -i(%rsp)\n je 3f\n inc %rcx\n 3:\n .set i, i + 8\n .endr\n"
+        "add $16, %rsp\n pop %rdx\n mov %rcx, (%rdx)\n"
+        "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n");
+
+#define DAMAGED(damage) ((damage) & 0xffffffff)
+#define CARRY(damage) ((damage) >> 32)
+
+static const uint8_t leave[] = { 0xff, 0xe3 }; /* jmp *%rbx */
+
+enum form { MOV_EAX, MOV_RAX, MOV_STACK, BARE_CMP_RAX, BARE_CMP_EAX, BARE, FORMS };
+static const char *const form_names[FORMS] = { "mov eax", "mov rax", "mov 8(rsp)", "then cmp rax", "then cmp eax", "alone" };
+
+static size_t site_write(uint8_t *at, enum form form, uint32_t number)
+{
+    static const uint8_t call[] = { 0x0f, 0x05 }, cmp_rax[] = { 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff }, cmp_eax[] = { 0x3d, 0x00, 0xf0, 0xff, 0xff };
+    static const uint8_t mov_rax[] = { 0x48, 0xc7, 0xc0 }, mov_stack[] = { 0x48, 0x8b, 0x44, 0x24, 0x08 };
+    uint8_t *start = at;
+
+#define PUT(bytes) (memcpy(at, (bytes), sizeof(bytes)), at += sizeof(bytes))
+    if (form == MOV_EAX)
+        *at++ = 0xb8;
+    else if (form == MOV_RAX)
+        PUT(mov_rax);
+    else if (form == MOV_STACK)
+        PUT(mov_stack);
+    if (form == MOV_EAX || form == MOV_RAX) {
+        memcpy(at, &number, 4);
+        at += 4;
+    }
+    PUT(call);
+    if (form == BARE_CMP_RAX)
+        PUT(cmp_rax);
+    else if (form == BARE_CMP_EAX)
+        PUT(cmp_eax);
+    PUT(leave);
+    return (size_t)(at - start);
+}
+
+static uint8_t *pages_map(void *where, size_t pages)
+{
+    uint8_t *area = mmap(where, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (where ? MAP_FIXED : 0), -1, 0);
+
+    if (area == MAP_FAILED) {
+        printf("Bail out! no memory\n");
+        exit(99);
+    }
+    return area;
+}
+
+static void code_close(uint8_t *area, size_t pages)
+{
+    mprotect(area, pages * PAGE, PROT_READ | PROT_EXEC);
+}
+
+/* Calls that site so many times; how many went wrong. */
+static long site_try(const uint8_t *site, enum form form, uint32_t number, long wanted, int times)
+{
+    unsigned long damage;
+    long wrong = 0;
+
+    for (int i = 0; i < times; i++) {
+        long got = site_call(site, number, &damage, number);
+        bool carry_right = form != BARE_CMP_RAX || CARRY(damage) == ((unsigned long)got < -4096ul);
+        wrong += got != wanted || DAMAGED(damage) != 0 || !carry_right;
+    }
+    return wrong;
+}
+
+/* Every form, at every place of an aligned word, of calls that work and fail. */
+static void forms(void)
+{
+    for (enum form form = 0; form < FORMS; form++) {
+        uint8_t *area = pages_map(NULL, 1);
+        long wrong = 0;
+        for (int i = 0; i < 16; i++)
+            site_write(area + 128 * i + i, form, i % 2 ? SYS_close : SYS_getppid);
+        code_close(area, 1);
+        for (int i = 0; i < 16; i++)
+            wrong += site_try(area + 128 * i + i, form, i % 2 ? SYS_close : SYS_getppid, i % 2 ? -EBADF : getppid(), 50);
+        is(wrong, 0, form_names[form]);
+        munmap(area, PAGE);
+    }
+}
+
+static void jumps_inside(void)
+{
+    uint8_t *area = pages_map(NULL, 1);
+    unsigned long damage;
+    long wrong = 0;
+
+    site_write(area, MOV_EAX, SYS_getppid);
+    site_write(area + ROOM, BARE_CMP_RAX, 0);
+    code_close(area, 1);
+    wrong += site_try(area, MOV_EAX, SYS_getppid, getppid(), 20) + site_try(area + ROOM, BARE_CMP_RAX, SYS_getppid, getppid(), 20);
+    for (int i = 0; i < 20; i++) {
+        wrong += site_call(area + 5, SYS_close, &damage, 0) != -EBADF || DAMAGED(damage) != 0;
+        wrong += site_call(area + ROOM + 2, -5, &damage, 0) != -5 || DAMAGED(damage) != 0 || CARRY(damage) != 0;
+        wrong += site_call(area + ROOM + 2, 5, &damage, 0) != 5 || DAMAGED(damage) != 0 || CARRY(damage) != 1;
+    }
+    is(wrong, 0, "jumps to the instruction, and behind it");
+    munmap(area, PAGE);
+}
+
+static void rewriting(void)
+{
+    uint8_t *area = pages_map(NULL, 1), bytes[ROOM];
+    long wrong = 0;
+
+    for (int turn = 0; turn < 5; turn++) {
+        uint32_t number = turn % 2 ? SYS_close : SYS_getppid;
+        for (enum form form = 0; form < FORMS; form++)
+            site_write(area + ROOM * form, form, number);
+        code_close(area, 1);
+        for (enum form form = 0; form < FORMS; form++)
+            wrong += site_try(area + ROOM * form, form, number, turn % 2 ? -EBADF : getppid(), 10);
+        mprotect(area, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+        for (enum form form = 0; form < FORMS; form++)
+            wrong += memcmp(area + ROOM * form, bytes, site_write(bytes, form, number)) != 0;
+        for (enum form form = 0; form < FORMS; form++)
+            wrong += site_try(area + ROOM * form, form, number, turn % 2 ? -EBADF : getppid(), 10);
+        mprotect(area, PAGE, PROT_READ | PROT_WRITE);
+    }
+    is(wrong, 0, "code that is made writable is what was written, and can be another");
+    munmap(area, PAGE);
+
+    area = pages_map(NULL, 1);
+    for (int turn = 0; turn < 5; turn++) {
+        uint32_t number = turn % 2 ? SYS_close : SYS_getppid;
+        for (enum form form = 0; form < FORMS; form++)
+            site_write(area + ROOM * form, form, number);
+        code_close(area, 1);
+        for (enum form form = 0; form < FORMS; form++)
+            wrong += site_try(area + ROOM * form, form, number, turn % 2 ? -EBADF : getppid(), 10);
+        munmap(area, PAGE);
+        pages_map(area, 1);
+    }
+    is(wrong, 0, "code that is unmapped, and other code at its place");
+    munmap(area, PAGE);
+}
+
+static void files_code(void)
+{
+    char name[64];
+    uint8_t bytes[PAGE] = { 0 }, again[PAGE];
+    long wrong = 0;
+
+    work_in_fresh_directory(name, sizeof(name));
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(bytes + ROOM * form, form, SYS_getppid);
+    int file = open("code", O_RDWR | O_CREAT, 0700);
+    wrong += write(file, bytes, PAGE) != PAGE;
+    uint8_t *one = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+    uint8_t *other = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0);
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(one + ROOM * form, form, SYS_getppid, getppid(), 10);
+    wrong += pread(file, again, PAGE, 0) != PAGE || memcmp(bytes, again, PAGE) != 0 || memcmp(bytes, other, PAGE) != 0;
+    madvise(one, PAGE, MADV_DONTNEED);
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(one + ROOM * form, form, SYS_getppid, getppid(), 10);
+    is(wrong, 0, "a file's code: the file is as it was");
+    munmap(one, PAGE);
+    munmap(other, PAGE);
+    close(file);
+    unlink("code");
+}
+
+static void children(void)
+{
+    uint8_t *area = pages_map(NULL, 1);
+    int status = -1;
+
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(area + ROOM * form, form, SYS_getppid);
+    code_close(area, 1);
+    long wrong = site_try(area, MOV_EAX, SYS_getppid, getppid(), 10) + site_try(area + ROOM * BARE_CMP_RAX, BARE_CMP_RAX, SYS_getppid, getppid(), 10);
+    pid_t child = fork();
+    if (child == 0) {
+        for (enum form form = 0; form < FORMS; form++)
+            wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+        munmap(area, PAGE);
+        _exit(wrong != 0);
+    }
+    waitpid(child, &status, 0);
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+    is(wrong + status, 0, "a child's calls, and its parent's after it");
+    munmap(area, PAGE);
+}
+
+/* Flags that a kernel does not want to run with, and an empty GS, are the program's business. */
+static void flags_and_selectors(void)
+{
+    static const unsigned long flags[] = { 0x400, 0x40000, 0x4000 }; /* the last one, nested task, need not stay */
+    uint8_t *area = pages_map(NULL, 1);
+    long wrong = 0;
+
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(area + ROOM * form, form, SYS_getppid);
+    code_close(area, 1);
+    long parent = getppid();
+    for (int turn = 0; turn < 10; turn++) {
+        for (enum form form = 0; form < FORMS; form++) {
+            for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+                unsigned long damage = 0, after;
+                __asm__ volatile("lea -256(%%rsp), %%rsp\n pushf\n or %0, (%%rsp)\n popf\n lea 256(%%rsp), %%rsp" : : "r"(flags[i]) : "memory", "cc");
+                long got = site_call(area + ROOM * form, SYS_getppid, &damage, SYS_getppid);
+                __asm__ volatile("lea -256(%%rsp), %%rsp\n pushf\n mov (%%rsp), %0\n andl $~0x44400, (%%rsp)\n popf\n lea 256(%%rsp), %%rsp" : "=&r"(after) : : "memory", "cc");
+                wrong += got != parent || DAMAGED(damage) != 0 || (i < 2 && !(after & flags[i]));
+            }
+            __asm__ volatile("mov %0, %%gs" : : "r"(0));
+            wrong += site_try(area + ROOM * form, form, SYS_getppid, parent, 1);
+        }
+    }
+    is(wrong, 0, "flags that are not for C, an empty GS");
+    munmap(area, PAGE);
+}
+
+static volatile long steps;
+
+static void stepped(int number)
+{
+    (void)number;
+    steps++;
+}
+
+static void stepping(void)
+{
+    struct sigaction action = { .sa_handler = stepped };
+    uint8_t *area = pages_map(NULL, 1);
+    long wrong = 0;
+
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(area + ROOM * form, form, SYS_getppid);
+    code_close(area, 1);
+    sigaction(SIGTRAP, &action, NULL);
+    for (int turn = 0; turn < 2; turn++) {
+        for (enum form form = 0; form < FORMS; form++) {
+            long parent = getppid(), before = steps;
+            unsigned long damage = 0;
+            __asm__ volatile("lea -256(%%rsp), %%rsp\n pushf\n orl $0x100, (%%rsp)\n popf\n lea 256(%%rsp), %%rsp" : : : "memory", "cc");
+            long got = site_call(area + ROOM * form, SYS_getppid, &damage, SYS_getppid);
+            __asm__ volatile("lea -256(%%rsp), %%rsp\n pushf\n andl $~0x100, (%%rsp)\n popf\n lea 256(%%rsp), %%rsp" : : : "memory", "cc");
+            wrong += got != parent || (DAMAGED(damage) & ~0u) != 0 || steps - before < 60;
+        }
+        for (enum form form = 0; form < FORMS; form++)
+            wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+    }
+    is(wrong, 0, "single steps");
+    signal(SIGTRAP, SIG_DFL);
+    munmap(area, PAGE);
+}
+
+/* ---- Many threads, signals, timers -------------------------------------------------------------------------------- */
+
+static volatile bool stop;
+static long site_count = 64;
+static long parent_pid;
+static _Atomic long storm_calls, storm_wrong;
+
+static void note(int number)
+{
+    int error = errno;
+
+    (void)number;
+    syscall(SYS_getppid);
+    errno = error;
+}
+
+/* Maps fresh code, calls it, rewrites it, unmaps it, and maps again where it was. */
+static void *storm(void *argument)
+{
+    unsigned int seed = (unsigned int)(uintptr_t)argument;
+    long pages = (site_count * ROOM + PAGE - 1) / PAGE;
+    uint8_t *area = NULL;
+
+    while (!stop) {
+        uint8_t *fresh = pages_map(seed % 2 ? area : NULL, (size_t)pages);
+        if (area && fresh != area)
+            munmap(area, (size_t)pages * PAGE);
+        area = fresh;
+        for (long i = 0; i < site_count; i++)
+            site_write(area + i * ROOM + i % 8, (enum form)((i + seed) % FORMS), (i ^ seed) & 8 ? SYS_close : SYS_getppid);
+        code_close(area, (size_t)pages);
+        for (int turn = 0; turn < 4 && !stop; turn++) {
+            for (long i = 0; i < site_count; i++) {
+                bool fails = (i ^ seed) & 8;
+                storm_wrong += site_try(area + i * ROOM + i % 8, (enum form)((i + seed) % FORMS), fails ? SYS_close : SYS_getppid,
+                                        fails ? -EBADF : parent_pid, 1);
+                storm_calls++;
+            }
+        }
+        seed = seed * 1103515245 + 12345;
+    }
+    return NULL;
+}
+
+static void storms(long seconds, long threads)
+{
+    struct sigaction action = { .sa_handler = note, .sa_flags = SA_RESTART };
+    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
+    struct itimerval each = { .it_interval.tv_usec = 5000, .it_value.tv_usec = 5000 };
+    struct itimerspec tick = { .it_interval.tv_nsec = 3000000, .it_value.tv_nsec = 3000000 };
+    pthread_t ids[64];
+    timer_t timer;
+
+    parent_pid = getppid();
+    sigaction(SIGALRM, &action, NULL);
+    sigaction(SIGRTMIN, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    setitimer(ITIMER_REAL, &each, NULL);
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+    timer_settime(timer, 0, &tick, NULL);
+    for (long i = 0; i < threads; i++)
+        pthread_create(&ids[i], NULL, storm, (void *)(uintptr_t)(i * 7919 + 1));
+    struct timespec end, now;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += seconds;
+    do {
+        struct timespec pause = { .tv_nsec = 2000000 };
+        for (long i = 0; i < threads; i++)
+            pthread_kill(ids[i], SIGUSR1);
+        nanosleep(&pause, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec) || storm_calls < CALLS_LEAST);
+    stop = true;
+    for (long i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    memset(&each, 0, sizeof(each));
+    setitimer(ITIMER_REAL, &each, NULL);
+    timer_delete(timer);
+    fprintf(stderr, "# %ld calls\n", (long)storm_calls);
+    is(storm_wrong, 0, "threads, signals, timers, code that comes and goes");
+}
+
+static void own_base(void)
+{
+    static unsigned long block[2] = { 0x1234567890, 0 };
+    uint8_t *area = pages_map(NULL, 1);
+    unsigned long seen = 0, base = 1;
+    long wrong = 0;
+
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(area + ROOM * form, form, SYS_getppid);
+    code_close(area, 1);
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+    wrong += syscall(SYS_arch_prctl, ARCH_GET_GS, &base) != 0 || base != 0;
+    wrong += syscall(SYS_arch_prctl, ARCH_SET_GS, block) != 0;
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+    __asm__ volatile("mov %%gs:0, %0" : "=r"(seen));
+    wrong += seen != block[0];
+    wrong += syscall(SYS_arch_prctl, ARCH_SET_GS, 0) != 0;
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+    is(wrong, 0, "a GS base of the program's own");
+    munmap(area, PAGE);
+}
+
+int main(int count, char **arguments)
+{
+    long seconds = count > 1 ? atol(arguments[1]) : 2, threads = count > 2 ? atol(arguments[2]) : 4;
+
+    if (count > 3)
+        site_count = atol(arguments[3]);
+    forms();
+    jumps_inside();
+    rewriting();
+    files_code();
+    children();
+    flags_and_selectors();
+    stepping();
+    storms(seconds, threads < 64 ? threads : 64);
+    own_base();
+    return done();
+}
