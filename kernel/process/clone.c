@@ -185,7 +185,7 @@ static int clone_enter(struct task *self, struct task *child, const struct clone
         process->group_id = parent->group_id;
         process->session_id = parent->session_id;
         process->exit_signal = request->exit_signal;
-        process->parent = (flags & CLONE_PARENT) && parent->parent ? parent->parent : parent;
+        process_set_parent(process, (flags & CLONE_PARENT) && parent->parent ? parent->parent : parent);
         if (flags & CLONE_PARENT)
             process->exit_signal = parent->exit_signal;
         list_add_last(&process->parent->children, &process->sibling_link);

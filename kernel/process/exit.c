@@ -106,7 +106,7 @@ void process_reap_locked(struct process *process)
     if (process->parent)
         process_add_times(process->parent, process);
     process_table_remove(process);
-    process->parent = NULL;
+    process_set_parent(process, NULL);
 }
 
 /* Who adopts the children of `process`. Locked. */
@@ -125,7 +125,7 @@ static void exit_give_children_away(struct process *process, struct list *dead)
 
     list_for_each_safe(child, next, &process->children, sibling_link) {
         list_remove(&child->sibling_link);
-        child->parent = adopter;
+        process_set_parent(child, adopter);
         list_add_last(&adopter->children, &child->sibling_link);
         if (child->parent_death_signal != 0 && !child->zombie) {
             spinlock_lock(&child->lock);

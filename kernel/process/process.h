@@ -54,6 +54,7 @@ struct process {
     struct spinlock lock;
     int pid;                                /* f */
     struct process *parent;                 /* t */
+    int parent_pid;                         /* t its number, read without; 0: none */
     struct list children, sibling_link;     /* t */
     struct list tasks;                      /* t */
     int group_id, session_id;               /* t */
@@ -163,9 +164,9 @@ int rseq_unregister(uint64_t area, uint32_t size_bytes, uint32_t signature);
 void task_enter_kernel(struct task *task);
 /* Calls by doors account once in so many, by these two. */
 #define DOOR_SAMPLE 64u
-static inline bool task_door_is_sampled(struct task *task)
+static inline bool task_door_is_sampled(const struct task *task)
 {
-    return ++task->door_calls % DOOR_SAMPLE == 0;
+    return task->door_calls % DOOR_SAMPLE == 0;
 }
 void task_leave_sampled(struct task *task);
 
@@ -244,7 +245,7 @@ long process_get_group(int pid);
 long process_get_session(int pid);
 
 /* Its parent's pid; 0 without one. */
-int process_parent_id(struct process *process);
+int process_parent_id(const struct process *process);
 /* unshare(CLONE_FS): the current task gets an fs_state of its own if it shares one. 0 or -ENOMEM. */
 int task_unshare_fs(struct task *task);
 

@@ -68,6 +68,8 @@ int fs_state_duplicate(struct fs_state *fs, struct fs_state **copy);
 void fs_state_take(struct fs_state *fs);
 void fs_state_release(struct fs_state *fs);
 void process_set_command(struct task *task, const char *path);
+/* NULL: it has none any more. Locked. */
+void process_set_parent(struct process *process, struct process *parent);
 /* Wakes the task to look at what is new: interrupts its sleep, or kicks its CPU. process->lock held. */
 void task_notify(struct task *task);
 /* The space another process's limits go to. */

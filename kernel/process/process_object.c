@@ -302,12 +302,16 @@ int process_limit_set(struct process *process, unsigned int limit, const struct 
     return 0;
 }
 
-int process_parent_id(struct process *process)
+int process_parent_id(const struct process *process)
 {
-    spinlock_lock(&process_table_lock);
-    int pid = process->parent ? process->parent->pid : 0;
-    spinlock_unlock(&process_table_lock);
-    return pid;
+    return read_once(process->parent_pid);
+}
+
+void process_set_parent(struct process *process, struct process *parent)
+{
+    assert(spinlock_held(&process_table_lock));
+    process->parent = parent;
+    write_once(process->parent_pid, parent ? parent->pid : 0);
 }
 
 void task_notify(struct task *task)

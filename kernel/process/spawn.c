@@ -115,7 +115,7 @@ static int spawn_enter(struct task *task, const struct spawn_request *request)
         return error;
     }
     process->pid = process->group_id = process->session_id = task->tid;
-    process->parent = process_kernel;
+    process_set_parent(process, process_kernel);
     list_add_last(&process_kernel->children, &process->sibling_link);
     process_take(process);
     process_table_add(process);
