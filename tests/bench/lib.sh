@@ -8,6 +8,7 @@
 # and ends with 0. Another status says that the bench itself is broken: an error of the whole run. It finds in the environment
 #   SYSTEM linux|xenolith   PASS 1..N   TYPE VCPUS MEMORY   XENOLITH the tool   BUILD SOURCE the trees
 #   WORK   a directory of the bench's own, the same in all passes and for both systems: equal contents make one and the same image
+#   KERNEL_WORD one for Xenolith's command line, or nothing
 #   ICOUNT yes where a nanosecond is an instruction: units are told so
 #   DOM0   a directory in dom0 (in memory), with first_answer and stream
 
@@ -57,11 +58,11 @@ samples_take() {
     done < "$1"
 }
 
-system_option() { [ "$SYSTEM" = xenolith ] || echo --linux; }
+system_option() { if [ "$SYSTEM" = linux ]; then echo --linux; elif [ -n "$KERNEL_WORD" ]; then echo "--kernel-arg $KERNEL_WORD"; fi; }
 
 # guest OPTION... -- PROGRAM...: runs it to its end. Console in $WORK/out, what the tool says in $WORK/err.
 guest() {
-    # shellcheck disable=SC2046 # one word or none
+    # shellcheck disable=SC2046 # words or none
     "$XENOLITH" run --type "$TYPE" --memory "$MEMORY" --vcpus "$VCPUS" $(system_option) --timeout "$GUEST_LIMIT" --stats "$@" \
         > "$WORK/out" 2> "$WORK/err" < /dev/null
 }
