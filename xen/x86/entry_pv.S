@@ -194,7 +194,7 @@ entry_without_error:
     .type entry_return, @function
 entry_return:
     testb $PRIVILEGE_MASK, FRAME_CS(%rsp)
-    jz leave_by_xen
+    jz leave_to_kernel
     cmpb $0, %gs:CPU_KERNEL_MODE
     je leave_user
     movb $0, %gs:CPU_KERNEL_MODE
@@ -207,6 +207,33 @@ leave_by_xen:
     push %rax
     jmp hypercall_iret
     .size entry_return, . - entry_return
+
+/*
+ * The kernel's frame, in whatever mode the CPU is by now (a trap's handler may have slept, and come back behind a thread in guest-user mode): the
+ * kernel goes on in that mode, and Xen is not asked, unless an event has come meanwhile. It then takes the frame off the stack before it
+ * delivers the event, so that a storm of them does not fill the stack.
+ */
+    .type leave_to_kernel, @function
+leave_to_kernel:
+    testl $RFLAGS_INTERRUPT, FRAME_RFLAGS(%rsp)
+    jz 1f
+    mov %gs:CPU_VCPU_INFO, %rcx
+    movb $0, VCPU_INFO_MASK(%rcx)
+    cmpb $0, VCPU_INFO_PENDING(%rcx)
+    jne 2f
+1:  pop_registers
+    add $16, %rsp
+    movq $MARK_USER_CODE, 8(%rsp)
+    iretq
+2:  movb $1, VCPU_INFO_MASK(%rcx)
+    cmpb $0, %gs:CPU_KERNEL_MODE
+    jne leave_by_xen
+    mov $HYPERVISOR_xen_version, %edi
+    xor %esi, %esi
+    xor %edx, %edx
+    call hypercall_2
+    jmp leave_by_xen
+    .size leave_to_kernel, . - leave_to_kernel
 
 /*
  * The program's frame in guest-user mode: no Xen. What has come meanwhile takes the way through it after all. After most calls by doors events
