@@ -39,12 +39,14 @@ int pipe_init(void)
     return pipe_mount ? 0 : -ENOMEM;
 }
 
+/* With one reference. */
 static struct pipe *pipe_new(void)
 {
     struct pipe *pipe = memory_allocate_zeroed(sizeof(*pipe));
 
     if (!pipe)
         return NULL;
+    reference_init(&pipe->reference);
     mutex_init(&pipe->lock, "pipe", 0);
     wait_queue_init(&pipe->read_wait);
     wait_queue_init(&pipe->write_wait);
@@ -52,10 +54,12 @@ static struct pipe *pipe_new(void)
     return pipe;
 }
 
-static void pipe_free(void *data)
+static void pipe_put(void *data)
 {
     struct pipe *pipe = data;
 
+    if (!reference_release(&pipe->reference))
+        return;
     memory_free(pipe->ring);
     memory_free(pipe);
 }
@@ -264,13 +268,12 @@ static void pipe_release(struct file *file)
         pipe->own = (struct path){ NULL, NULL };
     }
     mutex_unlock(&pipe->lock);
-    if (last && !has_inode) {
-        pipe_free(pipe);
-        return;
+    if (!last || has_inode) {
+        wait_queue_wake_all(&pipe->read_wait, POLL_IN | POLL_HANGUP | POLL_READ_NORMAL);
+        wait_queue_wake_all(&pipe->write_wait, POLL_OUT | POLL_ERROR | POLL_WRITE_NORMAL);
     }
-    wait_queue_wake_all(&pipe->read_wait, POLL_IN | POLL_HANGUP | POLL_READ_NORMAL);
-    wait_queue_wake_all(&pipe->write_wait, POLL_OUT | POLL_ERROR | POLL_WRITE_NORMAL);
-    path_release(&own); /* the inode frees the pipe when nobody holds its path any more */
+    path_release(&own);
+    pipe_put(pipe);
 }
 
 static int pipe_set_attributes(struct inode *inode, const struct inode_attributes *attributes)
@@ -305,8 +308,9 @@ static int pipe_make_inode(struct pipe *pipe, const struct credentials *credenti
     error = mount_internal_path(pipe_mount, inode, &pipe->own);
     if (error)
         return error;
+    reference_take(&pipe->reference);
     inode->endpoint = pipe;
-    inode->endpoint_release = pipe_free;
+    inode->endpoint_release = pipe_put;
     pipe->inode = inode;
     return 0;
 }
@@ -351,7 +355,7 @@ int pipe_create(unsigned int flags, struct credentials *credentials, struct file
         return -ENOMEM;
     error = file_create_anonymous(&pipe_operations, pipe, FILE_READ_ONLY | flags, credentials, read_end);
     if (error) {
-        pipe_free(pipe);
+        pipe_put(pipe);
         return error;
     }
     pipe->readers = 1;
@@ -360,6 +364,7 @@ int pipe_create(unsigned int flags, struct credentials *credentials, struct file
         file_release(*read_end);
         return error;
     }
+    reference_take(&pipe->reference);
     pipe->writers = pipe->writer_opens = pipe->reader_opens = 1;
     return 0;
 }
@@ -376,7 +381,7 @@ static int fifo_pipe(struct inode *inode, struct pipe **pipe)
         if (fresh) {
             fresh->inode = inode;
             inode->endpoint = fresh;
-            inode->endpoint_release = pipe_free;
+            inode->endpoint_release = pipe_put;
         } else {
             error = -ENOMEM;
         }
@@ -423,6 +428,7 @@ int fifo_open(struct inode *inode, struct file *file)
         pipe->writer_opens++;
     }
     mutex_unlock(&pipe->lock);
+    reference_take(&pipe->reference);
     file->operations = &pipe_operations;
     file->data = pipe;
     wait_queue_wake_all(&pipe->read_wait, 0);

@@ -4,13 +4,15 @@
  */
 #pragma once
 
+#include "kernel/base/reference.h"
 #include "kernel/sched/mutex.h"
 #include "kernel/vfs/file.h"
 
 #define PIPE_ATOMIC_BYTES 4096u /* PIPE_BUF */
 
-/* Locks: m lock; r reference is counted under m. */
+/* Locks: m lock. */
 struct pipe {
+    struct reference reference; /* of each open file, and of the inode: who closes an end still wakes the other one, which may be closed meanwhile */
     struct mutex lock;
     struct wait_queue read_wait, write_wait;
     uint8_t *ring;            /* m NULL until the first write */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Several threads at once on all CPUs there are: affinity, the number of the CPU (getcpu, rseq), restartable sequences, membarrier, and
- * storms of locks, maps, protections, forks and pipes whose sums are checked. PROCESSORS_ROUNDS=n makes the storms longer.
+ * storms of locks, maps, protections, forks, pipes and their ends, whose sums are checked. PROCESSORS_ROUNDS=n makes the storms longer.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -373,6 +376,51 @@ static void *ring(void *argument)
     return NULL;
 }
 
+static atomic_uint arrived[THREADS_LIMIT / 2];
+static int shared_ends[THREADS_LIMIT / 2][2];
+
+/* With the neighbour, and on at the same moment as far as there are CPUs for both. */
+static void meet(unsigned int pair, unsigned int count)
+{
+    arrived[pair]++;
+    for (unsigned int spins = 0; arrived[pair] < count; spins++)
+        if (spins % 1000 == 999)
+            sched_yield();
+}
+
+/* By a third end, opened by its name, the pipe gets an inode. */
+static bool pipe_named(int both[2])
+{
+    char name[32];
+
+    if (pipe(both) != 0)
+        return false;
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", both[0]);
+    int third = open(name, O_RDONLY | O_NONBLOCK);
+    return third >= 0 && close(third) == 0;
+}
+
+static bool ends_make(unsigned int kind, int both[2])
+{
+    return kind == 0 ? pipe(both) == 0 : kind == 1 ? pipe_named(both) : socketpair(AF_UNIX, SOCK_STREAM, 0, both) == 0;
+}
+
+/* Two threads close the two ends at once: a pipe, one that has got an inode, a pair of sockets. */
+static void *closing(void *argument)
+{
+    unsigned int pair = (unsigned int)(uintptr_t)argument / 2, side = (uintptr_t)argument % 2, met = 0;
+    int *both = shared_ends[pair];
+
+    for (unsigned int i = 0; i < 600 * rounds; i++) {
+        if (side == 0)
+            wrong += !ends_make(i % 3, both);
+        meet(pair, met += 2);
+        wrong += close(both[side]) != 0;
+        meet(pair, met += 2);
+    }
+    return NULL;
+}
+
 static atomic_ulong signals_taken;
 
 static void on_signal(int number)
@@ -416,6 +464,8 @@ static void storms(void)
     run_all(ring, thread_count);
     wrong += read(pipes[0][0], &token, sizeof(token)) != sizeof(token);
     ok(wrong == 0 && token == thread_count * 300u * rounds, "a ring of pipes");
+    run_all(closing, thread_count & ~1u);
+    ok(wrong == 0, "both ends closed at once");
     signal(SIGUSR1, on_signal);
     signal(SIGUSR2, on_signal);
     run_all(signals, thread_count);
