@@ -111,16 +111,21 @@ static void attribute_noinline call_run_traced(struct trap_frame *frame, uint32_
     frame->rax = (uint64_t)result;
 }
 
+static inline void call_run_for(struct trap_frame *frame, uint32_t number)
+{
+    if (unlikely(strace_enabled))
+        call_run_traced(frame, number);
+    else
+        frame->rax = (uint64_t)call_run(frame, number);
+}
+
 /* As Linux does, the number is the low half of rax. original_rax tells signal delivery which call to run again. */
 void upcall_system_call(struct trap_frame *frame)
 {
     uint32_t number = (uint32_t)frame->rax;
     frame->original_rax = number;
     task_enter_kernel(task_current());
-    if (unlikely(strace_enabled))
-        call_run_traced(frame, number);
-    else
-        frame->rax = (uint64_t)call_run(frame, number);
+    call_run_for(frame, number);
 }
 
 /* A call by a door that is accounted for, or traced, or has no handler. */
@@ -130,10 +135,7 @@ static void attribute_noinline door_run_slowly(struct task *task, struct trap_fr
 
     if (sampled)
         task_enter_kernel(task);
-    if (strace_enabled)
-        call_run_traced(frame, number);
-    else
-        frame->rax = (uint64_t)call_run(frame, number);
+    call_run_for(frame, number);
     if (sampled)
         task_leave_sampled(task);
 }

@@ -5,14 +5,9 @@
 #include "kernel/process/process_internal.h"
 #include "kernel/vm/code_patch.h"
 #include "xen/machine/upcalls.h"
+#include "xen/x86/door.h"
 #include "xen/x86/trap_frame.h"
 #include "xen/x86/user_access.h"
-
-#define SYSCALL_BYTES 2u
-#define PREFIX_REX_W 0x48
-#define OPCODE_CMP_EAX 0x3d
-#define OPCODE_MOV_EAX 0xb8
-#define OPCODE_TWO_BYTES 0x0f
 
 void upcall_call_site(struct trap_frame *frame)
 {
@@ -21,14 +16,6 @@ void upcall_call_site(struct trap_frame *frame)
 
     if (likely(code_patch_enabled && space) && unlikely(code_patch_due(space, call)))
         code_patch_call(space, call, (uint32_t)frame->rax);
-}
-
-/* What a door's first byte, or the one where its thread goes on, is without it. None of these traps as it did. */
-static bool site_is_whole(const uint8_t code[2], bool breakpoint)
-{
-    if (breakpoint)
-        return code[0] == OPCODE_MOV_EAX || code[0] == PREFIX_REX_W || code[0] == OPCODE_TWO_BYTES;
-    return code[0] == OPCODE_CMP_EAX || (code[0] == PREFIX_REX_W && code[1] == OPCODE_CMP_EAX);
 }
 
 bool door_repair(struct task *task, struct trap_frame *frame, bool breakpoint)
@@ -45,7 +32,7 @@ bool door_repair(struct task *task, struct trap_frame *frame, bool breakpoint)
         return true;
     }
     /* A door that was unmade between the trap and here: the instruction is there again. */
-    if (user_copy_in(code, start, sizeof(code)) != 0 || !site_is_whole(code, breakpoint))
+    if (user_copy_in(code, start, sizeof(code)) != 0 || !door_site_is_whole(code, !breakpoint))
         return false;
     frame->rip = start;
     return true;

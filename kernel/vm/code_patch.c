@@ -31,7 +31,6 @@
 #define SEEN_REFUSED 0xffffu
 #define SEEN_COUNT_SHIFT 48
 #define BREAKPOINT 0xcc
-#define SYSCALL_BYTES 2u
 #define PATCH_NEEDS_PAGE 1
 #define PATCH_IS_THERE 2
 
@@ -274,17 +273,13 @@ static int code_take(struct address_space *space, uint64_t address)
     mutex_lock(&space->page_lock);
     paging_query(&space->root, PAGE_ROUND_DOWN(address), &entry, 1);
     if (paging_entry_used(&entry) && (entry.flags & PAGING_COPY_ON_WRITE)) {
-        struct page *shared = page_from_pfn(entry.pfn);
-        error = copy ? 0 : -ENOMEM;
+        error = -ENOMEM;
         if (copy) {
-            memcpy(page_address(copy), page_address(shared), PAGE_SIZE);
-            entry = (struct paging_entry){ page_pfn(copy), entry.flags & PROTECTION_ALL };
-            error = paging_map(&space->root, PAGE_ROUND_DOWN(address), &entry, 1);
+            memcpy(page_address(copy), page_address(page_from_pfn(entry.pfn)), PAGE_SIZE);
+            error = address_space_replace_page(space, PAGE_ROUND_DOWN(address), entry, copy, entry.flags & PROTECTION_ALL);
         }
-        if (error == 0) {
-            page_release(shared);
+        if (error == 0)
             copy = NULL;
-        }
     }
     mutex_unlock(&space->page_lock);
     if (copy)

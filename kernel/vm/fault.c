@@ -44,7 +44,7 @@ static bool fault_writes(const struct fault *fault)
 
 static bool fault_wants_other(const struct fault *fault, struct paging_entry entry)
 {
-    return fault->access & FAULT_PRIVATE ? entry.flags & PAGING_COPY_ON_WRITE : fault_writes(fault) && !(entry.flags & PAGING_WRITE);
+    return fault->access & FAULT_PRIVATE ? entry.flags & PAGING_COPY_ON_WRITE : (fault->access & ~entry.flags & PAGING_WRITE);
 }
 
 static void fault_set_window(struct fault *fault, uint64_t start, uint64_t end)
@@ -84,12 +84,22 @@ static void fault_unmap(struct fault *fault, const struct paging_entry *before)
             paging_unmap(&fault->space->root, fault->start + (i << PAGE_SHIFT), NULL, 1);
 }
 
+int address_space_replace_page(struct address_space *space, uint64_t address, struct paging_entry now, struct page *copy, uint32_t protection)
+{
+    struct paging_entry entry = { page_pfn(copy), protection };
+    int error = paging_map(&space->root, address, &entry, 1);
+
+    if (error == 0)
+        page_release(page_from_pfn(now.pfn));
+    return error;
+}
+
 /* A private page copied (or, when nobody else has it, reused) for writing. `old` is what the entry held. */
 static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
 {
     struct address_space *space = fault->space;
     struct page *page = page_from_pfn(old.pfn), *copy = NULL;
-    struct paging_entry now, entry = { .flags = fault->area->protection };
+    struct paging_entry now;
     int result = FAULT_RETRY;
 
     mutex_lock(&space->page_lock);
@@ -103,8 +113,8 @@ static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
         return 0;
     }
     if (page->kind == PAGE_ANONYMOUS && atomic_load(&page->reference.count) == 1) {
-        entry.pfn = old.pfn;
-        result = paging_map(&space->root, fault->address, &entry, 1);
+        now.flags = fault->area->protection;
+        result = paging_map(&space->root, fault->address, &now, 1);
         mutex_unlock(&space->page_lock);
         return result;
     }
@@ -117,15 +127,12 @@ static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
         return -ENOMEM;
     }
     memcpy(page_address(copy), page_address(page), PAGE_SIZE);
-    entry.pfn = page_pfn(copy);
     mutex_lock(&space->page_lock);
     paging_query(&space->root, fault->address, &now, 1);
     if (paging_entry_used(&now) && now.pfn.number == old.pfn.number && !(now.flags & PAGING_WRITE)) {
-        result = paging_map(&space->root, fault->address, &entry, 1);
-        if (result == 0) {
-            page_release(page); /* the mapping's reference of the old page */
+        result = address_space_replace_page(space, fault->address, now, copy, fault->area->protection);
+        if (result == 0)
             copy = NULL;
-        }
     }
     mutex_unlock(&space->page_lock);
     page_release(page);

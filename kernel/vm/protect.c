@@ -27,9 +27,8 @@ static int area_protect(struct area *area, uint32_t protection)
         int error = code_patch_leave(space, start, end, false);
         if (error != 0)
             return error;
-        area->flags &= ~AREA_PATCHED;
     }
-    area_set_kind(area, protection, area->flags);
+    area_set_kind(area, protection, area->flags & ~AREA_PATCHED);
     if (area_touched_range(area, &start, &end)) {
         mutex_lock(&space->page_lock);
         paging_protect(&space->root, start, (end - start) >> PAGE_SHIFT, protection);

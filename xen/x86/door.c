@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define SYSCALL_BYTES 2u
 #define OPCODE_JUMP 0xe9
 #define OPCODE_MOV_EAX 0xb8
 #define OPCODE_CMP_EAX 0x3d
@@ -74,6 +73,13 @@ bool door_site_read(struct door_site *site, uint64_t call, const uint8_t bytes[D
     else
         return false;
     return true;
+}
+
+bool door_site_is_whole(const uint8_t code[2], bool behind_syscall)
+{
+    if (behind_syscall)
+        return code[0] == OPCODE_CMP_EAX || (code[0] == PREFIX_REX_W && code[1] == OPCODE_CMP_EAX);
+    return code[0] == OPCODE_MOV_EAX || code[0] == PREFIX_REX_W || code[0] == syscall_code[0];
 }
 
 static void jump_write(uint8_t *code, uint64_t from, uint64_t to)

@@ -19,6 +19,7 @@
 
 #include "kernel/base/compiler.h"
 
+#define SYSCALL_BYTES 2u          /* the instruction `syscall` */
 #define DOOR_JUMP_BYTES 5u        /* what is written over a site */
 #define DOOR_TRAMPOLINE_BYTES 32u
 #define DOOR_BEFORE_BYTES 7u      /* what door_site_read() wants to see before the syscall, */
@@ -42,6 +43,8 @@ bool door_site_read(struct door_site *site, uint64_t call, const uint8_t bytes[D
 /* The jump's bytes, for a trampoline at that address; false: it may not lie there. */
 bool door_jump_write(const struct door_site *site, uint64_t trampoline, uint8_t jump[DOOR_JUMP_BYTES]);
 void door_trampoline_write(const struct door_site *site, uint64_t trampoline, uint8_t code[DOOR_TRAMPOLINE_BYTES], uint64_t entry);
+/* Whether the code at a site's first byte, or at the cmp behind its syscall, is that of a site without a door. None of it traps as the door did. */
+bool door_site_is_whole(const uint8_t code[2], bool behind_syscall);
 /* Where in its trampoline a site of the form `after` goes on behind its syscall. */
 uint64_t door_go_on(uint64_t trampoline);
 

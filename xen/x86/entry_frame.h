@@ -88,6 +88,28 @@
     pop %rdi
 .endm
 
+/* A frame's words below rflags, of a call that goes on at rcx. */
+.macro push_call
+    pushq $MARK_USER_CODE
+    push %rcx
+    pushq $VECTOR_SYSTEM_CALL
+    push %rax
+    push_registers
+    xor %ebp, %ebp /* ends the chain of frame pointers for back traces */
+.endm
+
+/* rcx and r11 = rip and rflags; to \label unless both are where `syscall` left them, or if there is a single step to be taken. */
+.macro unless_as_called label
+    mov FRAME_RIP(%rsp), %rcx
+    mov FRAME_RFLAGS(%rsp), %r11
+    cmp %rcx, FRAME_RCX(%rsp)
+    jne \label
+    cmp %r11, FRAME_R11(%rsp)
+    jne \label
+    test $RFLAGS_TRAP, %r11d
+    jnz \label
+.endm
+
 /* After a call by a door, rsp = the frame: what C does not keep, and rbp. rcx is where to go on, r11 is lost. */
 .macro load_after_call
     mov FRAME_RBP(%rsp), %rbp

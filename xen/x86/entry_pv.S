@@ -108,11 +108,7 @@ entry_door_pv_inside:
     push %r11
     pushf
     mov (%rsp), %r11
-    pushq $MARK_USER_CODE
-    push %rcx
-    pushq $VECTOR_SYSTEM_CALL
-    push %rax
-    push_interrupted
+    push_call
     test $RFLAGS_NOT_FOR_C, %r11d
     jnz 2f
 1:  mov %rsp, %rdi
@@ -258,14 +254,7 @@ leave_user:
     cmpb $0, VCPU_INFO_PENDING(%rcx)
     jne 2f
     /* As a system call left them, and no single step: the quick way. */
-    mov FRAME_RIP(%rsp), %rcx
-    mov FRAME_RFLAGS(%rsp), %r11
-    cmp %rcx, FRAME_RCX(%rsp)
-    jne 1f
-    cmp %r11, FRAME_R11(%rsp)
-    jne 1f
-    test $RFLAGS_TRAP, %r11d
-    jnz 1f
+    unless_as_called 1f
     pop_registers
     add $32, %rsp
     popf

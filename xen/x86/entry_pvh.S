@@ -34,12 +34,7 @@ entry_system_call_pvh:
     pushq $MARK_USER_STACK
     pushq %gs:CPU_USER_STACK_POINTER
     push %r11
-    pushq $MARK_USER_CODE
-    push %rcx
-    pushq $VECTOR_SYSTEM_CALL
-    push %rax
-    push_registers
-    xor %ebp, %ebp
+    push_call
     mov %rsp, %rdi
     sti
     call entry_system_call
@@ -50,14 +45,7 @@ entry_system_call_pvh:
 return_to_user:
     /* As syscall left them, and no single step: the quick way. The flags are loaded without the interrupt flag, which sti
      * sets for the instruction after the jump. */
-    mov FRAME_RIP(%rsp), %rcx
-    mov FRAME_RFLAGS(%rsp), %r11
-    cmp %rcx, FRAME_RCX(%rsp)
-    jne 1f
-    cmp %r11, FRAME_R11(%rsp)
-    jne 1f
-    test $RFLAGS_TRAP, %r11d
-    jnz 1f
+    unless_as_called 1f
     andl $~RFLAGS_INTERRUPT, FRAME_RFLAGS(%rsp)
     pop_registers
     swapgs
@@ -100,15 +88,10 @@ entry_door_pvh_inside:
     pushf
     orl $RFLAGS_INTERRUPT, (%rsp)
     mov (%rsp), %r11
-    pushq $MARK_USER_CODE
-    push %rcx
-    pushq $VECTOR_SYSTEM_CALL
-    push %rax
-    push_registers
+    push_call
     test $RFLAGS_NOT_FOR_C, %r11d
     jnz 2f
-3:  xor %ebp, %ebp
-    mov %rsp, %rdi
+3:  mov %rsp, %rdi
     sti
     call upcall_door
     cli

@@ -30,7 +30,6 @@
 #define RFLAGS_FIXED 0x2u
 #define FAULT_USER 4u
 #define OPCODE_INT 0xcdu
-#define SYSCALL_BYTES 2u
 
 /* The door that this machine's entry code has; fixed at the start. */
 static struct {

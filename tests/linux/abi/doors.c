@@ -148,6 +148,22 @@ static void jumps_inside(void)
     munmap(area, PAGE);
 }
 
+static void calls_write(uint8_t *area, uint32_t number)
+{
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(area + ROOM * form, form, number);
+    code_close(area, 1);
+}
+
+static long calls_wrong(uint8_t *area, uint32_t number)
+{
+    long wrong = 0;
+
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(area + ROOM * form, form, number, number == SYS_close ? -EBADF : getppid(), 10);
+    return wrong;
+}
+
 static void rewriting(void)
 {
     uint8_t *area = pages_map(NULL, 1), bytes[ROOM];
@@ -155,16 +171,12 @@ static void rewriting(void)
 
     for (int turn = 0; turn < 5; turn++) {
         uint32_t number = turn % 2 ? SYS_close : SYS_getppid;
-        for (enum form form = 0; form < FORMS; form++)
-            site_write(area + ROOM * form, form, number);
-        code_close(area, 1);
-        for (enum form form = 0; form < FORMS; form++)
-            wrong += site_try(area + ROOM * form, form, number, turn % 2 ? -EBADF : getppid(), 10);
+        calls_write(area, number);
+        wrong += calls_wrong(area, number);
         mprotect(area, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
         for (enum form form = 0; form < FORMS; form++)
             wrong += memcmp(area + ROOM * form, bytes, site_write(bytes, form, number)) != 0;
-        for (enum form form = 0; form < FORMS; form++)
-            wrong += site_try(area + ROOM * form, form, number, turn % 2 ? -EBADF : getppid(), 10);
+        wrong += calls_wrong(area, number);
         mprotect(area, PAGE, PROT_READ | PROT_WRITE);
     }
     is(wrong, 0, "code that is made writable is what was written, and can be another");
@@ -173,11 +185,8 @@ static void rewriting(void)
     area = pages_map(NULL, 1);
     for (int turn = 0; turn < 5; turn++) {
         uint32_t number = turn % 2 ? SYS_close : SYS_getppid;
-        for (enum form form = 0; form < FORMS; form++)
-            site_write(area + ROOM * form, form, number);
-        code_close(area, 1);
-        for (enum form form = 0; form < FORMS; form++)
-            wrong += site_try(area + ROOM * form, form, number, turn % 2 ? -EBADF : getppid(), 10);
+        calls_write(area, number);
+        wrong += calls_wrong(area, number);
         munmap(area, PAGE);
         pages_map(area, 1);
     }
