@@ -152,12 +152,12 @@ static void driver_remove(struct xenbus_device *bus)
     struct netfront_interface *interface = bus->data;
 
     atomic_store(&interface->device.gone, true);
-    deferred_work_cancel(&interface->violation_work);
     mutex_lock(&interface->connection);
     driver_set_link(interface, false);
     netfront_handshake_withdraw(interface);
     mutex_unlock(&interface->connection);
     netfront_receive_end_thread(interface);
+    deferred_work_cancel(&interface->violation_work); /* nobody is left who could schedule it */
     log_notice("%s: removed", interface->device.name);
     net_device_unregister(&interface->device);
     net_device_release(&interface->device);

@@ -184,6 +184,7 @@ int netfront_transmit(struct net_device *device, struct net_frame *frame, bool m
 {
     struct netfront_interface *interface = interface_of(device);
     bool notify = false;
+    uint32_t length_bytes = net_frame_length(frame);
 
     spinlock_lock(&interface->tx_lock);
     int error = frame_issue(interface, frame);
@@ -196,7 +197,7 @@ int netfront_transmit(struct net_device *device, struct net_frame *frame, bool m
         event_channel_send(port);
     if (error == 0) {
         atomic_fetch_add_explicit(&device->tx_packets, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&device->tx_bytes, net_frame_length(frame), memory_order_relaxed);
+        atomic_fetch_add_explicit(&device->tx_bytes, length_bytes, memory_order_relaxed); /* the frame may be another one by now */
     }
     return error;
 }

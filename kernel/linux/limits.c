@@ -183,8 +183,9 @@ static void priority_visit_task(struct task *task, void *context)
         walk->best = minimum(walk->best, now);
         return;
     }
-    const struct credentials *theirs = task->credentials;
-    if (!walk->privileged && walk->euid != theirs->euid && walk->euid != theirs->uid)
+    uint32_t uid, euid;
+    task_user_ids(task, &uid, &euid);
+    if (!walk->privileged && walk->euid != euid && walk->euid != uid)
         walk->error = -EPERM;
     else if (walk->nice < now && !walk->privileged && (uint64_t)(20 - walk->nice) > walk->nice_limit)
         walk->error = -EACCES;
@@ -196,10 +197,13 @@ static void priority_visit_task(struct task *task, void *context)
 static void priority_visit_process(struct process *process, void *context)
 {
     struct priority_walk *walk = context;
+    uint32_t uid, euid;
     struct task *task;
-    list_for_each(task, &process->tasks, process_link)
-        if (walk->which == PRIORITY_GROUP ? process->group_id == walk->id : task->credentials->uid == (uint32_t)walk->id)
+    list_for_each(task, &process->tasks, process_link) {
+        task_user_ids(task, &uid, &euid);
+        if (walk->which == PRIORITY_GROUP ? process->group_id == walk->id : uid == (uint32_t)walk->id)
             priority_visit_task(task, walk);
+    }
 }
 
 static long priority_run(struct priority_walk *walk)

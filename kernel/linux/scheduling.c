@@ -41,6 +41,7 @@ static int task_argument(int pid, struct task **task)
     return *task ? 0 : -ESRCH;
 }
 
+/* The task's process->lock held: its credentials may be replaced. */
 static bool may_change(const struct task *task)
 {
     const struct credentials *mine = task_current()->credentials, *theirs = task->credentials;
@@ -215,7 +216,10 @@ long sys_sched_setaffinity(int pid, uint32_t length_bytes, uint64_t mask)
     int error = task_argument(pid, &task);
     if (error)
         return pid < 0 ? -ESRCH : error;
-    if (!may_change(task))
+    spinlock_lock(&task->process->lock);
+    bool may = may_change(task);
+    spinlock_unlock(&task->process->lock);
+    if (!may)
         error = -EPERM;
     else
         error = thread_set_cpu_mask(task->thread, wanted);

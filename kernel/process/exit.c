@@ -57,7 +57,7 @@ void signal_information_child(struct process *process, int code, int status, str
     process_times_get(process, &times);
     *information = (struct signal_information){ .number = SIGNAL_CHLD, .code = code };
     information->child.pid = process->pid;
-    information->child.uid = process->credentials ? process->credentials->uid : 0;
+    information->child.uid = process_uid(process);
     information->child.status = status;
     information->child.user_ticks = (int64_t)(times.user_ns / NANOSECONDS_PER_TICK);
     information->child.system_ticks = (int64_t)(times.system_ns / NANOSECONDS_PER_TICK);

@@ -259,6 +259,9 @@ unsigned int process_count(void);
 
 /* Credentials of the current task replaced (takes over the reference); checks dumpable, exec rules elsewhere. */
 void task_set_credentials(struct credentials *credentials);
+/* Another's user ids, whose credentials may be replaced meanwhile: p is not held. */
+uint32_t process_uid(struct process *process);
+void task_user_ids(struct task *task, uint32_t *uid, uint32_t *euid);
 uint64_t process_limit(struct process *process, unsigned int limit);
 /* prlimit: sets soft and hard (checked by the caller) and what follows from them; old may be NULL. 0 or -EINVAL. */
 int process_limit_set(struct process *process, unsigned int limit, const struct resource_limit *value, struct resource_limit *old);

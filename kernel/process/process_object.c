@@ -76,6 +76,7 @@ void process_release(struct process *process)
         file_release(process->executable);
     if (process->credentials)
         credentials_release(process->credentials);
+    signal_queue_clear(&process->pending);
     cpu_timers_destroy(process);
     memory_free(process->auxiliary);
     memory_free(process);
@@ -121,6 +122,7 @@ void task_release(struct task *task)
         fs_state_release(task->fs);
     if (task->credentials)
         credentials_release(task->credentials);
+    signal_queue_clear(&task->pending); /* what came after its end */
     thread_release(task->thread);
     process_release(task->process);
     memory_free(task);
@@ -261,6 +263,22 @@ void task_set_credentials(struct credentials *credentials)
         credentials_release(old);
     if (old_shared)
         credentials_release(old_shared);
+}
+
+uint32_t process_uid(struct process *process)
+{
+    spinlock_lock(&process->lock);
+    uint32_t uid = process->credentials ? process->credentials->uid : 0;
+    spinlock_unlock(&process->lock);
+    return uid;
+}
+
+void task_user_ids(struct task *task, uint32_t *uid, uint32_t *euid)
+{
+    spinlock_lock(&task->process->lock);
+    *uid = task->credentials->uid;
+    *euid = task->credentials->euid;
+    spinlock_unlock(&task->process->lock);
 }
 
 uint64_t process_limit(struct process *process, unsigned int limit)

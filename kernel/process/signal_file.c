@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * signalfd: signals taken by read() instead of handlers. A file knows only its mask; whoever reads takes from the queues
- * of his own task and process, as in Linux. Pollers wait on the process's signal_wait.
+ * of his own task and process, as in Linux. Pollers wait on the signal_wait of the process that began to poll; an epoll's hook stays there, which
+ * a child of that process may take off after its end. So the file keeps the processes that polled it.
  */
 #include "kernel/base/error.h"
 #include "kernel/base/format.h"
@@ -25,9 +26,16 @@ struct signal_record {
 };
 _Static_assert(sizeof(struct signal_record) == 128, "struct signalfd_siginfo");
 
-/* Locks: a atomic. */
+struct signal_poller {
+    struct process *process;
+    struct signal_poller *next;
+};
+
+/* Locks: l lock; a atomic. */
 struct signal_file {
-    _Atomic uint64_t mask; /* a */
+    _Atomic uint64_t mask;         /* a */
+    struct spinlock lock;
+    struct signal_poller *pollers; /* l; each process once, referenced until the file's release, before which all hooks go */
 };
 
 static void signal_record_fill(struct signal_record *record, const struct signal_information *information)
@@ -104,19 +112,64 @@ static long signal_file_read(struct file *file, struct io_vector *vector, uint64
     return done;
 }
 
+static bool poller_known(struct signal_file *signals, const struct process *process)
+{
+    struct signal_poller *poller = signals->pollers;
+
+    while (poller && poller->process != process)
+        poller = poller->next;
+    return poller != NULL;
+}
+
+/* 0 or -ENOMEM. Only the process itself adds itself; two of its threads may do so at once. */
+static int poller_keep(struct signal_file *signals, struct process *process)
+{
+    spinlock_lock(&signals->lock);
+    bool known = poller_known(signals, process);
+    spinlock_unlock(&signals->lock);
+    if (known)
+        return 0;
+    struct signal_poller *fresh = memory_allocate(sizeof(*fresh));
+    if (!fresh)
+        return -ENOMEM;
+    process_take(process);
+    spinlock_lock(&signals->lock);
+    known = poller_known(signals, process);
+    if (!known) {
+        *fresh = (struct signal_poller){ process, signals->pollers };
+        signals->pollers = fresh;
+    }
+    spinlock_unlock(&signals->lock);
+    if (known) {
+        process_release(process);
+        memory_free(fresh);
+    }
+    return 0;
+}
+
 static uint32_t signal_file_poll(struct file *file, struct poll_table *table)
 {
     struct task *task = task_current();
 
     if (!task)
         return 0;
+    if (table && poller_keep(file->data, task->process) != 0)
+        return POLL_ERROR;
     poll_wait(table, &task->process->signal_wait);
     return signal_file_ready(file->data) ? POLL_IN | POLL_READ_NORMAL : 0;
 }
 
 static void signal_file_release(struct file *file)
 {
-    memory_free(file->data);
+    struct signal_file *signals = file->data;
+    struct signal_poller *poller;
+
+    while ((poller = signals->pollers) != NULL) {
+        signals->pollers = poller->next;
+        process_release(poller->process);
+        memory_free(poller);
+    }
+    memory_free(signals);
 }
 
 static size_t signal_file_describe(struct file *file, char *buffer, size_t size_bytes)
@@ -150,9 +203,10 @@ int signal_file_create(uint64_t mask, unsigned int flags, int fd_to_change, stru
         *file = NULL;
         return 0;
     }
-    struct signal_file *signals = memory_allocate(sizeof(*signals));
+    struct signal_file *signals = memory_allocate_zeroed(sizeof(*signals));
     if (!signals)
         return -ENOMEM;
+    spinlock_init(&signals->lock, "signalfd", 0);
     atomic_init(&signals->mask, mask);
     int error = file_create_anonymous(&signal_file_operations, signals, FILE_READ_WRITE | flags, task->credentials, file);
     if (error != 0)

@@ -45,8 +45,10 @@ struct memory_walk {
 static void memory_tell(struct process *process, void *context)
 {
     struct memory_walk *walk = context;
-    uint64_t pages = process->space && !process->zombie ? atomic_load(&process->space->resident_pages) : 0;
 
+    spinlock_lock(&process->lock);
+    uint64_t pages = process->space && !process->zombie ? atomic_load(&process->space->resident_pages) : 0;
+    spinlock_unlock(&process->lock);
     if (pages > 0 && walk->lines-- > 0)
         log_error("  %s[%d] holds %llu KiB", process->command, process->pid, (unsigned long long)pages * 4);
 }

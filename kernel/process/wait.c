@@ -41,9 +41,11 @@ static bool wait_matches(const struct wait_search *search, const struct process 
 static void wait_fill(struct wait_result *result, struct process *child, int code, int status, int wait_status)
 {
     *result = (struct wait_result){ .pid = child->pid, .code = code, .status = status, .wait_status = wait_status };
-    result->uid = child->credentials ? (int)child->credentials->uid : 0;
+    result->uid = (int)process_uid(child);
     process_times_get(child, &result->times);
+    spinlock_lock(&child->lock);
     result->peak_pages = maximum(child->peak_pages, child->space ? child->space->resident_peak_pages : 0);
+    spinlock_unlock(&child->lock);
 }
 
 /* True when the child has something to tell. Locked. */

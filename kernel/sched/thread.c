@@ -28,7 +28,7 @@
 
 _Static_assert(offsetof(struct cpu, current) == 16, "thread_current() reads it there");
 
-static struct object_cache *thread_cache; /* type-stable: mutex.c looks at the state of holders that may be dead */
+static struct object_cache *thread_cache; /* what mutex.c reads of a holder that has died meanwhile is a hint only */
 static struct object_cache *extended_cache;
 static struct spinlock all_lock = SPINLOCK_INITIALIZER("thread list", 0);
 static struct list all_threads = LIST_INITIALIZER(all_threads); /* all_lock */

@@ -140,17 +140,16 @@ static bool timer_running_elsewhere(const struct timer *timer)
 
 bool timer_cancel(struct timer *timer)
 {
-    struct timer_base *base = timer_lock(timer);
-    bool was_pending = timer_remove(base, timer);
-    spinlock_unlock(&base->lock);
+    bool was_pending = false, running;
 
-    /* A call-back may start the timer again while we wait for it: then it goes once more. */
-    while (timer_running_elsewhere(timer)) {
+    /* A call-back may start the timer again while we wait for it: then it goes once more. The base's lock keeps it from doing so after the look. */
+    do {
         cpu_relax();
-        base = timer_lock(timer);
+        struct timer_base *base = timer_lock(timer);
         was_pending |= timer_remove(base, timer);
+        running = timer_running_elsewhere(timer);
         spinlock_unlock(&base->lock);
-    }
+    } while (running);
     return was_pending;
 }
 

@@ -38,12 +38,12 @@ void page_cache_destroy(struct page_cache *cache)
 {
     if (cache->source)
         reclaim_remove(cache);
-    write_back_forget(cache);
     mutex_lock(&cache->lock);
     page_cache_drop(cache, 0, UINT64_MAX);
     assert(cache->page_count == 0);
     assert(list_empty(&cache->areas));
     mutex_unlock(&cache->lock);
+    write_back_forget(cache); /* without pages nobody lists it again */
     while (atomic_load(&cache->users) != 0) /* the last completion is between clearing BUSY and its return */
         thread_yield();
 }

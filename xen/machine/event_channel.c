@@ -161,13 +161,13 @@ void event_channel_close(event_port_t port)
     struct port_slot *slot = &ports[port];
 
     event_channel_mask(port);
-    port_close(port);
-    bit_clear_atomic(shared_info_page.info.evtchn_pending, port);
     /* A delivery that saw the port unmasked has counted itself before it reads the handler. */
     atomic_store(&slot->handler, NULL);
     atomic_fetch_and(port_word(slot->cpu, port), ~(1ull << (port % 64)));
     while (atomic_load(&slot->running) != 0)
         cpu_relax();
+    /* Last: from then on Xen may give the number to whoever binds next. It forgets what is pending. */
+    port_close(port);
 }
 
 unsigned int event_channel_count(void)
