@@ -27,7 +27,7 @@
 #define AREA_DISTANCE 0x40000000ull  /* how far from a site its trampolines may be put */
 #define SITE_LIMIT 8192u
 #define SEEN_COUNT 128u
-#define SEEN_DUE 2u                  /* calls that a site makes by `syscall` before it is worth a door */
+#define SEEN_DUE 8u                  /* calls that a site makes by `syscall` before it is worth a door: what making one costs, with its pages */
 #define SEEN_REFUSED 0xffffu
 #define SEEN_COUNT_SHIFT 48
 #define BREAKPOINT 0xcc

@@ -21,6 +21,7 @@
 
 #define PAGE 4096
 #define ROOM 64 /* bytes for a site */
+#define CALLS 16 /* at one site: more than a kernel may want to see before it changes the code */
 #define CALLS_LEAST 1000
 
 /*
@@ -123,7 +124,7 @@ static void forms(void)
             site_write(area + 128 * i + i, form, i % 2 ? SYS_close : SYS_getppid);
         code_close(area, 1);
         for (int i = 0; i < 16; i++)
-            wrong += site_try(area + 128 * i + i, form, i % 2 ? SYS_close : SYS_getppid, i % 2 ? -EBADF : getppid(), 50);
+            wrong += site_try(area + 128 * i + i, form, i % 2 ? SYS_close : SYS_getppid, i % 2 ? -EBADF : getppid(), 2 * CALLS);
         is(wrong, 0, form_names[form]);
         munmap(area, PAGE);
     }
@@ -138,7 +139,7 @@ static void jumps_inside(void)
     site_write(area, MOV_EAX, SYS_getppid);
     site_write(area + ROOM, BARE_CMP_RAX, 0);
     code_close(area, 1);
-    wrong += site_try(area, MOV_EAX, SYS_getppid, getppid(), 20) + site_try(area + ROOM, BARE_CMP_RAX, SYS_getppid, getppid(), 20);
+    wrong += site_try(area, MOV_EAX, SYS_getppid, getppid(), CALLS) + site_try(area + ROOM, BARE_CMP_RAX, SYS_getppid, getppid(), CALLS);
     for (int i = 0; i < 20; i++) {
         wrong += site_call(area + 5, SYS_close, &damage, 0) != -EBADF || DAMAGED(damage) != 0;
         wrong += site_call(area + ROOM + 2, -5, &damage, 0) != -5 || DAMAGED(damage) != 0 || CARRY(damage) != 0;
@@ -160,7 +161,7 @@ static long calls_wrong(uint8_t *area, uint32_t number)
     long wrong = 0;
 
     for (enum form form = 0; form < FORMS; form++)
-        wrong += site_try(area + ROOM * form, form, number, number == SYS_close ? -EBADF : getppid(), 10);
+        wrong += site_try(area + ROOM * form, form, number, number == SYS_close ? -EBADF : getppid(), CALLS);
     return wrong;
 }
 
@@ -208,11 +209,11 @@ static void files_code(void)
     uint8_t *one = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
     uint8_t *other = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0);
     for (enum form form = 0; form < FORMS; form++)
-        wrong += site_try(one + ROOM * form, form, SYS_getppid, getppid(), 10);
+        wrong += site_try(one + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     wrong += pread(file, again, PAGE, 0) != PAGE || memcmp(bytes, again, PAGE) != 0 || memcmp(bytes, other, PAGE) != 0;
     madvise(one, PAGE, MADV_DONTNEED);
     for (enum form form = 0; form < FORMS; form++)
-        wrong += site_try(one + ROOM * form, form, SYS_getppid, getppid(), 10);
+        wrong += site_try(one + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     is(wrong, 0, "a file's code: the file is as it was");
     munmap(one, PAGE);
     munmap(other, PAGE);
@@ -228,17 +229,17 @@ static void children(void)
     for (enum form form = 0; form < FORMS; form++)
         site_write(area + ROOM * form, form, SYS_getppid);
     code_close(area, 1);
-    long wrong = site_try(area, MOV_EAX, SYS_getppid, getppid(), 10) + site_try(area + ROOM * BARE_CMP_RAX, BARE_CMP_RAX, SYS_getppid, getppid(), 10);
+    long wrong = site_try(area, MOV_EAX, SYS_getppid, getppid(), CALLS) + site_try(area + ROOM * BARE_CMP_RAX, BARE_CMP_RAX, SYS_getppid, getppid(), CALLS);
     pid_t child = fork();
     if (child == 0) {
         for (enum form form = 0; form < FORMS; form++)
-            wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+            wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
         munmap(area, PAGE);
         _exit(wrong != 0);
     }
     waitpid(child, &status, 0);
     for (enum form form = 0; form < FORMS; form++)
-        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     is(wrong + status, 0, "a child's calls, and its parent's after it");
     munmap(area, PAGE);
 }
@@ -299,7 +300,7 @@ static void stepping(void)
             wrong += got != parent || (DAMAGED(damage) & ~0u) != 0 || steps - before < 60;
         }
         for (enum form form = 0; form < FORMS; form++)
-            wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+            wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     }
     is(wrong, 0, "single steps");
     signal(SIGTRAP, SIG_DFL);
@@ -337,12 +338,12 @@ static void *storm(void *argument)
         for (long i = 0; i < site_count; i++)
             site_write(area + i * ROOM + i % 8, (enum form)((i + seed) % FORMS), (i ^ seed) & 8 ? SYS_close : SYS_getppid);
         code_close(area, (size_t)pages);
-        for (int turn = 0; turn < 4 && !stop; turn++) {
+        for (int turn = 0; turn < 2 && !stop; turn++) {
             for (long i = 0; i < site_count; i++) {
                 bool fails = (i ^ seed) & 8;
                 storm_wrong += site_try(area + i * ROOM + i % 8, (enum form)((i + seed) % FORMS), fails ? SYS_close : SYS_getppid,
-                                        fails ? -EBADF : parent_pid, 1);
-                storm_calls++;
+                                        fails ? -EBADF : parent_pid, CALLS);
+                storm_calls += CALLS;
             }
         }
         seed = seed * 1103515245 + 12345;
@@ -399,16 +400,16 @@ static void own_base(void)
         site_write(area + ROOM * form, form, SYS_getppid);
     code_close(area, 1);
     for (enum form form = 0; form < FORMS; form++)
-        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     wrong += syscall(SYS_arch_prctl, ARCH_GET_GS, &base) != 0 || base != 0;
     wrong += syscall(SYS_arch_prctl, ARCH_SET_GS, block) != 0;
     for (enum form form = 0; form < FORMS; form++)
-        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     __asm__ volatile("mov %%gs:0, %0" : "=r"(seen));
     wrong += seen != block[0];
     wrong += syscall(SYS_arch_prctl, ARCH_SET_GS, 0) != 0;
     for (enum form form = 0; form < FORMS; form++)
-        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), 10);
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     is(wrong, 0, "a GS base of the program's own");
     munmap(area, PAGE);
 }
