@@ -75,22 +75,43 @@ static bool unhash_locked(struct dentry *dentry)
     return true;
 }
 
-void dentry_forget(struct dentry *dentry)
+/* Takes the lock of the bucket it is in. */
+static struct spinlock *dentry_lock_bucket(const struct dentry *dentry)
 {
-    struct spinlock *lock;
-
     /* A move changes the hash, under both buckets' locks; reclaim may meet one. */
     for (;;) {
-        lock = lock_of(read_once(dentry->hash));
+        struct spinlock *lock = lock_of(read_once(dentry->hash));
+
         spinlock_lock(lock);
         if (likely(lock == lock_of(dentry->hash)))
-            break;
+            return lock;
         spinlock_unlock(lock);
     }
+}
+
+void dentry_forget(struct dentry *dentry)
+{
+    struct spinlock *lock = dentry_lock_bucket(dentry);
     bool hashed = unhash_locked(dentry);
+
     spinlock_unlock(lock);
     if (hashed)
         dentry_release(dentry);
+}
+
+/*
+ * As dentry_forget(), unless somebody uses it but the caller, who has one reference, and drops it. One that was found since must stay:
+ * it may be a mount point by now, and a directory in use must not get a second dentry.
+ */
+static void dentry_drop_unused(struct dentry *dentry)
+{
+    struct spinlock *lock = dentry_lock_bucket(dentry);
+    bool hashed = atomic_load(&dentry->reference.count) == 2 && unhash_locked(dentry);
+
+    spinlock_unlock(lock);
+    if (hashed)
+        dentry_release(dentry);
+    dentry_release(dentry);
 }
 
 void dentry_delete(struct dentry *dentry)
@@ -132,8 +153,7 @@ static size_t dentry_reclaim_names(size_t target)
 
         if (!victim)
             break;
-        dentry_forget(victim);
-        dentry_release(victim);
+        dentry_drop_unused(victim);
         freed++;
     }
     return freed;
@@ -329,8 +349,7 @@ void dentry_forget_tree(struct dentry *root)
         spinlock_unlock(&lru_lock);
         if (!victim)
             return;
-        dentry_forget(victim);
-        dentry_release(victim);
+        dentry_drop_unused(victim);
     }
 }
 
