@@ -171,15 +171,17 @@ static int open_create(struct path_walk *walk, unsigned int flags, uint32_t mode
         if (error)
             return error;
         if ((dentry_inode(child)->mode & MODE_TYPE) == MODE_SYMLINK) {
-            error = flags & FILE_NO_FOLLOW ? -ELOOP : path_walk_follow(walk, child);
+            bool magic = dentry_inode(child)->operations->follow;
 
-            bool magic = !error && dentry_inode(child)->operations->follow;
-
-            dentry_release(child);
-            if (magic)
-                return open_existing(walk->context, &walk->path, flags & ~FILE_CREATE, false, file);
+            if (flags & FILE_NO_FOLLOW) {
+                dentry_release(child);
+                return -ELOOP;
+            }
+            error = path_walk_follow(walk, child);
             if (error)
                 return error;
+            if (magic)
+                return open_existing(walk->context, &walk->path, flags & ~FILE_CREATE, false, file);
             continue;
         }
         path_walk_enter(walk, child);

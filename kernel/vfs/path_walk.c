@@ -210,35 +210,40 @@ static int walk_push(struct path_walk *walk, const char *text, size_t length)
     return 0;
 }
 
-int path_walk_follow(struct path_walk *walk, struct dentry *child)
+/* What the link says: a magic one leads straight to *target (referenced), others to *text (the caller's to free) of *length bytes. */
+static int link_read(const struct path_walk *walk, struct inode *link, struct path *target, char **text, size_t *length)
 {
-    struct inode *link = dentry_inode(child);
-
-    if ((walk->flags & PATH_NO_SYMLINKS) || ++walk->links > LINKS_LIMIT)
-        return -ELOOP;
-    if (link->operations->follow) { /* a magic link leads straight to its target */
-        struct path target = { NULL, NULL };
-
+    if (link->operations->follow) {
         if (walk->flags & (PATH_NO_MAGICLINKS | PATH_BENEATH | PATH_IN_ROOT))
             return walk->flags & PATH_NO_MAGICLINKS ? -ELOOP : -EXDEV;
-
-        int error = link->operations->follow(link, &target);
-
-        if (error)
-            return error;
-        walk_move(walk, &target);
-        path_release(&target);
-        return 0;
+        return link->operations->follow(link, target);
     }
-
-    char *text = memory_allocate(PATH_LENGTH_LIMIT);
-
-    if (!text)
+    *text = memory_allocate(PATH_LENGTH_LIMIT);
+    if (!*text)
         return -ENOMEM;
 
-    long length = link->operations->read_link ? link->operations->read_link(link, text, PATH_LENGTH_LIMIT - 1) : -EINVAL;
-    int error = length < 0 ? (int)length : length == 0 ? -ENOENT : walk_push(walk, text, (size_t)length);
+    long got = link->operations->read_link ? link->operations->read_link(link, *text, PATH_LENGTH_LIMIT - 1) : -EINVAL;
 
+    *length = got > 0 ? (size_t)got : 0;
+    return got < 0 ? (int)got : got == 0 ? -ENOENT : 0;
+}
+
+int path_walk_follow(struct path_walk *walk, struct dentry *child)
+{
+    struct path target = { NULL, NULL };
+    char *text = NULL;
+    size_t length = 0;
+    int error = -ELOOP;
+
+    if (!(walk->flags & PATH_NO_SYMLINKS) && ++walk->links <= LINKS_LIMIT)
+        error = link_read(walk, dentry_inode(child), &target, &text, &length);
+    dentry_release(child); /* before the walk leaves the mount, which may be the last to hold the link's file system */
+    if (!error && target.mount) {
+        walk_move(walk, &target);
+        path_release(&target);
+    } else if (!error) {
+        error = walk_push(walk, text, length);
+    }
     memory_free(text);
     return error;
 }
@@ -283,11 +288,8 @@ static int walk_name(struct path_walk *walk, const char *name, size_t length, bo
         dentry_release(child);
         return -ENOENT;
     }
-    if ((inode->mode & MODE_TYPE) == MODE_SYMLINK && (!last || (walk->flags & PATH_FOLLOW) || walk->trailing_slash)) {
-        error = path_walk_follow(walk, child);
-        dentry_release(child);
-        return error;
-    }
+    if ((inode->mode & MODE_TYPE) == MODE_SYMLINK && (!last || (walk->flags & PATH_FOLLOW) || walk->trailing_slash))
+        return path_walk_follow(walk, child);
 
     struct mount *before = walk->path.mount;
 

@@ -40,7 +40,8 @@ void path_walk_end(struct path_walk *walk);
 int path_walk_child(struct path_walk *walk, const char *name, size_t length, struct dentry **child);
 /* The same with the directory's inode already locked by the caller for writing, without the permission check. */
 int path_child_locked(struct dentry *directory, const char *name, size_t length, struct dentry **child);
-/* walk->path is a directory, child a symbolic link in it: puts its text in front of what is left and goes on from the directory (or root). */
+/* walk->path is a directory, child a symbolic link in it, whose reference is taken over: puts its text in front of what is left and goes
+ * on from the directory (or root). */
 int path_walk_follow(struct path_walk *walk, struct dentry *child);
 /* walk->path moves to the child, through mounts on it. Takes over the reference. */
 void path_walk_enter(struct path_walk *walk, struct dentry *child);
