@@ -53,7 +53,7 @@ struct unix_socket {
 
     struct sockaddr_un name;         /* n, f once bound */
     size_t name_bytes;               /* n length of the whole address; 0: unnamed */
-    struct inode *inode;             /* n referenced; its endpoint is this socket */
+    struct path path;                /* n referenced: where it is bound; the inode's endpoint is this socket */
     struct list name_link;           /* n abstract names */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of unix sockets: paths, where the socket hangs on the inode that bind() makes, and abstract names, in a table.
+ * Names of unix sockets: paths, where the socket hangs on the inode that bind() makes, and abstract names, in a table. A bound
+ * socket holds its path, so that the file system stays mounted.
  */
 #include <string.h>
 
@@ -92,18 +93,16 @@ static int bind_path(struct unix_socket *end, const struct fs_context *context, 
     if (error != 0)
         return error;
     struct inode *inode = path_inode(&path);
-    inode_take(inode);
-    path_release(&path);
     rw_lock_write(&inode->lock);
     bool free = (inode->mode & MODE_TYPE) == MODE_SOCKET && inode->endpoint == NULL;
     if (free)
         inode->endpoint = end;
     rw_unlock_write(&inode->lock);
     if (!free) {
-        inode_release(inode);
+        path_release(&path);
         return -EADDRINUSE;
     }
-    end->inode = inode;
+    end->path = path;
     end->name = *name;
     end->name_bytes = minimum(PATH_OFFSET + strlen(path_text) + 1, sizeof(*name));
     return 0;
@@ -141,12 +140,12 @@ int unix_bind(struct socket *socket, const struct fs_context *context, const voi
 
 void unix_unbind(struct unix_socket *end)
 {
-    if (end->inode != NULL) {
-        rw_lock_write(&end->inode->lock);
-        end->inode->endpoint = NULL;
-        rw_unlock_write(&end->inode->lock);
-        inode_release(end->inode);
-        end->inode = NULL;
+    if (end->path.dentry != NULL) {
+        struct inode *inode = path_inode(&end->path);
+        rw_lock_write(&inode->lock);
+        inode->endpoint = NULL;
+        rw_unlock_write(&inode->lock);
+        path_release(&end->path);
     }
     mutex_lock(&names_mutex);
     list_remove(&end->name_link);
