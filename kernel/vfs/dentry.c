@@ -332,7 +332,7 @@ int dentry_move(struct dentry *dentry, struct dentry *new_parent, const char *ne
     return 0;
 }
 
-void dentry_forget_tree(struct dentry *root)
+void dentry_forget_all(const struct file_system *file_system)
 {
     for (;;) {
         struct dentry *victim = NULL, *dentry;
@@ -341,7 +341,7 @@ void dentry_forget_tree(struct dentry *root)
         spinlock_lock(&lru_lock);
         list_for_each(dentry, &lru, lru_link)
             if (atomic_load(&dentry->reference.count) == 1 &&
-                dentry_inode(dentry->parent)->file_system == dentry_inode(root)->file_system &&
+                dentry_inode(dentry->parent)->file_system == file_system &&
                 reference_take_if_alive(&dentry->reference)) {
                 victim = dentry;
                 break;

@@ -47,8 +47,8 @@ void dentry_delete(struct dentry *dentry);
 void dentry_forget(struct dentry *dentry);
 /* The name has become new_name in new_parent. Both directories locked for writing. 0 or -ENOMEM (then nothing changed). */
 int dentry_move(struct dentry *dentry, struct dentry *new_parent, const char *new_name, size_t new_length);
-/* Forgets every cached name under the root: before an unmount. */
-void dentry_forget_tree(struct dentry *root);
+/* Forgets every cached name of the file system that nobody uses: before its end. */
+void dentry_forget_all(const struct file_system *file_system);
 void dentry_take(struct dentry *dentry);
 void dentry_release(struct dentry *dentry);
 

@@ -131,10 +131,14 @@ struct file_system_operations {
     int (*prepare_write)(struct inode *inode, uint64_t offset, uint64_t length_bytes);
     /* Everything to stable storage. */
     int (*synchronize)(struct file_system *file_system);
+    /* No mount is left, and vfs has let go of the root: drops the references that the file system itself holds on inodes. Again and
+     * again until no inode is left. May sleep. NULL: it holds none. */
+    void (*release_entries)(struct file_system *file_system);
+    /* No inode is left: frees it all. May sleep. */
     void (*unmount)(struct file_system *file_system);
 };
 
-/* One mounted instance. */
+/* One mounted instance. It lives as long as there are mounts of it: file_system_end(). Locks: a atomic. */
 struct file_system {
     const char *type;                             /* "ext4", "tmpfs", ... */
     const struct file_system_operations *operations;
@@ -143,6 +147,8 @@ struct file_system {
     bool volatile_names;                          /* names come and go by themselves (procfs): they are looked up each time, not cached */
     struct inode *root;                           /* referenced */
     void *data;
+    atomic_uint mounts;                           /* a of it; each holds it */
+    _Atomic uint64_t inodes;                      /* a of it in memory */
     struct mutex inode_lock;
     struct list *inode_buckets;                   /* hash of cached inodes; inode_table.c's */
     uint32_t inode_bucket_count;
@@ -161,6 +167,9 @@ const struct file_system_type *file_system_find_type(const char *name);
 int file_system_init(struct file_system *file_system, const char *type, const struct file_system_operations *operations, void *data);
 /* Undoes file_system_init(): in `unmount`, and where a mount fails after it; no inode is left. */
 void file_system_destroy(struct file_system *file_system);
+/* The last mount of it is gone, or there never was one: ends the watches on its inodes, and waits until the last inode has gone, then
+ * unmounts it. The caller holds no reference on anything of it. May sleep. */
+void file_system_end(struct file_system *file_system);
 /* Looks the number up in the cache: *fresh tells that the inode is new and must be filled and inode_ready() or inode_discard() called. 0 or -ENOMEM. */
 int inode_get(struct file_system *file_system, uint64_t number, struct inode **inode, bool *fresh);
 void inode_ready(struct inode *inode);

@@ -6,7 +6,8 @@
  *                                      \--inode_discard--> (absent)
  *
  * Who meets a FILLING or DYING inode waits until it is over. The table holds no references: an inode lives as long as
- * dentries and open files hold it. Lock: file_system->inode_lock (a mutex), innermost but for the wait queue.
+ * dentries and open files hold it. The last touch of a file system by an inode that goes is the count in file_system->inodes: who
+ * ends the file system waits for it. Lock: file_system->inode_lock (a mutex), innermost but for the wait queue and the notify lock.
  */
 #include "kernel/vfs/inode.h"
 
@@ -18,6 +19,7 @@
 #include "kernel/base/panic.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/sched/wait_queue.h"
+#include "kernel/vfs/notify.h"
 #include "kernel/vfs/vfs.h"
 #include "xen/machine/clock.h"
 
@@ -85,6 +87,7 @@ int file_system_init(struct file_system *file_system, const char *type,
 
 void file_system_destroy(struct file_system *file_system)
 {
+    assert(atomic_load(&file_system->inodes) == 0);
     memory_free(file_system->inode_buckets);
     file_system->inode_buckets = NULL;
 }
@@ -110,6 +113,7 @@ static struct inode *inode_create(struct file_system *file_system, uint64_t numb
     list_init(&inode->locks);
     list_init(&inode->watches);
     list_add_first(bucket_of(file_system, number), &inode->hash_link);
+    atomic_fetch_add(&file_system->inodes, 1);
     return inode;
 }
 
@@ -168,8 +172,9 @@ static void inode_free(struct inode *inode)
     mutex_lock(&file_system->inode_lock);
     list_remove(&inode->hash_link);
     mutex_unlock(&file_system->inode_lock);
-    wait_queue_wake_all(&state_changed, 0);
     object_cache_free(inode_cache, inode);
+    atomic_fetch_sub(&file_system->inodes, 1); /* the file system may go from here on: file_system_wait_empty() */
+    wait_queue_wake_all(&state_changed, 0);
 }
 
 void inode_discard(struct inode *inode)
@@ -198,6 +203,23 @@ void inode_release(struct inode *inode)
     if (inode->file_system->operations->release_inode)
         inode->file_system->operations->release_inode(inode);
     inode_free(inode);
+}
+
+void file_system_end_watches(struct file_system *file_system)
+{
+    struct inode *inode;
+
+    mutex_lock(&file_system->inode_lock);
+    for (uint32_t i = 0; i < file_system->inode_bucket_count; i++)
+        list_for_each(inode, &file_system->inode_buckets[i], hash_link)
+            notify_inode(inode, NOTIFY_UNMOUNT);
+    mutex_unlock(&file_system->inode_lock);
+}
+
+bool file_system_wait_empty(struct file_system *file_system)
+{
+    return WAIT_UNTIL(&state_changed, atomic_load(&file_system->inodes) == 0, clock_monotonic_ns() + 10000000,
+                      WAIT_UNINTERRUPTIBLE) == 0;
 }
 
 void inode_init_cache(struct inode *inode, const struct page_source *source)

@@ -4,8 +4,8 @@
  *
  *   notify_*() --watch_event, under the notify lock--> event on the queue --> reader
  *
- * A watch holds its inode. It ends by inotify_remove_watch(), with its file, or by itself (the inode was deleted, or
- * IN_ONESHOT): then watch_event only unhooks it, and deferred work drops the inode.
+ * A watch holds its inode, but no mount: an unmount ends it. It ends by inotify_remove_watch(), with its file, or by itself (the
+ * inode was deleted, its file system unmounted, or IN_ONESHOT): then watch_event only unhooks it, and deferred work drops the inode.
  * Lock order: inotify->lock (watches) > notify lock > queue.lock (events).
  */
 #include "kernel/vfs/inotify.h"
@@ -119,11 +119,11 @@ static void event_queue(struct inotify *inotify, int watch, uint32_t mask, const
 static void watch_event(struct notify_watch *notify, uint32_t events, const char *name, uint32_t cookie)
 {
     struct inotify_watch *watch = container_of(notify, struct inotify_watch, notify);
-    uint32_t mask = atomic_load(&watch->mask), told = events & mask & EVENTS_ALL;
+    uint32_t mask = atomic_load(&watch->mask), told = events & ((mask & EVENTS_ALL) | NOTIFY_UNMOUNT);
 
     if (told)
         event_queue(watch->inotify, watch->number, told | (events & NOTIFY_IS_DIRECTORY), name, cookie);
-    if (!(events & NOTIFY_DELETE_SELF) && !(told && (mask & MASK_ONE_SHOT)))
+    if (!(events & (NOTIFY_DELETE_SELF | NOTIFY_UNMOUNT)) && !(told && (mask & MASK_ONE_SHOT)))
         return;
     list_remove(&notify->link);
     event_queue(watch->inotify, watch->number, EVENT_IGNORED, NULL, 0);

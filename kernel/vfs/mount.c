@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The list of mounts. A mount is found by (parent mount, dentry); a dentry that carries any says so in dentry->mounts, so that the
- * walk asks the list only there. Lock: mount_lock, a spinlock, innermost; makers and removers hold mount_change as well.
+ * walk asks the list only there. Mounts hold their file system, not each other: a bind mount goes on without the mount it was made
+ * from, and the last of them ends the file system.
+ * Locks: mount_change, a mutex, while mounts are hung up, taken down or visited; under it mount_lock, a spinlock, innermost, for
+ * changes of the list and for who reads it without mount_change.
  */
 #include "kernel/vfs/mount.h"
 
@@ -11,14 +14,16 @@
 #include "kernel/base/format.h"
 #include "kernel/base/log.h"
 #include "kernel/memory/object_cache.h"
+#include "kernel/sched/mutex.h"
 #include "kernel/vfs/credentials.h"
 #include "kernel/vfs/dentry.h"
 #include "kernel/vfs/inode.h"
 #include "kernel/vfs/vfs.h"
 
+static struct mutex mount_change = MUTEX_INITIALIZER(mount_change, "mount change", 0);
 static struct spinlock mount_lock = SPINLOCK_INITIALIZER("mounts", 0);
-static struct list mounts = LIST_INITIALIZER(mounts); /* mount_lock */
-static int next_id = 21;                              /* mount_lock; any start does */
+static struct list mounts = LIST_INITIALIZER(mounts); /* both to change, either to read */
+static int next_id = 21;                              /* mount_change; any start does */
 
 void mount_take(struct mount *mount)
 {
@@ -31,18 +36,28 @@ void mount_release(struct mount *mount)
         return;
 
     struct file_system *file_system = mount->file_system;
-    bool whole = dentry_inode(mount->root) == file_system->root;
 
-    dentry_forget_tree(mount->root);
     dentry_release(mount->root);
-    if (whole && file_system->operations->unmount) {
-        /* The last mount of it: bind mounts hold the file system by a take on the first mount's root inode. */
-        inode_release(file_system->root);
-        if (file_system->operations->synchronize)
-            file_system->operations->synchronize(file_system);
-        file_system->operations->unmount(file_system);
-    }
     memory_free(mount);
+    if (atomic_fetch_sub(&file_system->mounts, 1) == 1)
+        file_system_end(file_system);
+}
+
+void file_system_end(struct file_system *file_system)
+{
+    const struct file_system_operations *operations = file_system->operations;
+
+    file_system_end_watches(file_system);
+    inode_release(file_system->root);
+    /* Others may still be at the end of an inode: reclaim, the deferred work of inotify. They take no new references. */
+    do {
+        dentry_forget_all(file_system);
+        if (operations->release_entries)
+            operations->release_entries(file_system);
+    } while (!file_system_wait_empty(file_system));
+    if (operations->synchronize)
+        operations->synchronize(file_system);
+    operations->unmount(file_system);
 }
 
 struct mount *mount_on(const struct mount *parent, const struct dentry *point)
@@ -84,15 +99,19 @@ struct file_system *mount_file_system(const struct mount *mount)
     return mount->file_system;
 }
 
-/* A mount of `root` (reference taken over), not yet in the list. */
+/* A mount of `root` (reference taken over, also on failure), not yet in the list; mount_release() undoes it. */
 static struct mount *mount_new(struct file_system *file_system, struct dentry *root, const char *source,
                                unsigned long flags)
 {
     struct mount *mount = memory_allocate_zeroed(sizeof(*mount));
 
-    if (!mount)
+    if (!mount) {
+        if (root)
+            dentry_release(root);
         return NULL;
+    }
     reference_init(&mount->reference);
+    atomic_fetch_add(&file_system->mounts, 1);
     mount->file_system = file_system;
     mount->root = root;
     atomic_init(&mount->flags, flags);
@@ -119,35 +138,48 @@ int mount_internal_path(struct mount *mount, struct inode *inode, struct path *p
     return 0;
 }
 
-static void mount_attach(struct mount *mount, const struct path *point)
+/* A mount of all of the file system, not yet in the list. NULL: out of memory. */
+static struct mount *mount_new_whole(struct file_system *file_system, const char *source, unsigned long flags)
 {
-    spinlock_lock(&mount_lock);
-    mount->id = next_id++;
-    if (point) {
-        path_take(point);
-        mount->parent = point->mount;
-        mount->point = point->dentry;
-        atomic_fetch_add(&point->dentry->mounts, 1);
+    inode_take(file_system->root);
+
+    struct dentry *root = dentry_create_root(file_system->root);
+
+    if (!root) {
+        inode_release(file_system->root);
+        return NULL;
     }
-    mount->mounted = true;
-    list_add_last(&mounts, &mount->link);
+    return mount_new(file_system, root, source, flags);
+}
+
+/* Hangs it there (NULL: it is the first). -EINVAL: the mount that the place is on has itself been taken down. */
+static int mount_attach(struct mount *mount, const struct path *point)
+{
+    mutex_lock(&mount_change);
+    spinlock_lock(&mount_lock);
+    bool hangs = !point || point->mount->mounted;
+    if (hangs) {
+        mount->id = next_id++;
+        if (point) {
+            path_take(point);
+            mount->parent = point->mount;
+            mount->point = point->dentry;
+            atomic_fetch_add(&point->dentry->mounts, 1);
+        }
+        mount->mounted = true;
+        list_add_last(&mounts, &mount->link);
+    }
     spinlock_unlock(&mount_lock);
+    mutex_unlock(&mount_change);
+    return hangs ? 0 : -EINVAL;
 }
 
 int mount_root(struct file_system *file_system, unsigned long flags, struct path *root)
 {
-    inode_take(file_system->root);
+    struct mount *mount = mount_new_whole(file_system, "/dev/root", flags);
 
-    struct dentry *dentry = dentry_create_root(file_system->root);
-    struct mount *mount = dentry ? mount_new(file_system, dentry, "/dev/root", flags) : NULL;
-
-    if (!mount) {
-        if (dentry)
-            dentry_release(dentry);
-        else
-            inode_release(file_system->root);
+    if (!mount)
         return -ENOMEM;
-    }
     mount_attach(mount, NULL);
     root->mount = mount;
     root->dentry = mount->root;
@@ -173,14 +205,11 @@ static int mount_bind(const struct fs_context *context, const char *source, cons
     struct mount *mount = mount_new(from.mount->file_system, from.dentry, from.mount->source,
                                     (flags & ~MOUNT_BIND) | atomic_load(&from.mount->flags));
 
-    if (!mount)
-        dentry_release(from.dentry);
-    else
-        mount_attach(mount, point);
-    if (mount && dentry_inode(from.dentry) == mount->file_system->root)
-        mount_take(from.mount); /* its file system ends with the first mount, which now stays */
+    error = mount ? mount_attach(mount, point) : -ENOMEM;
+    if (error)
+        mount_release(mount);
     path_release(&from);
-    return mount ? 0 : -ENOMEM;
+    return error;
 }
 
 static int mount_new_file_system(const char *source, const struct path *point, const char *type, unsigned long flags,
@@ -196,22 +225,17 @@ static int mount_new_file_system(const char *source, const struct path *point, c
 
     if (error)
         return error;
-    inode_take(file_system->root);
 
-    struct dentry *root = dentry_create_root(file_system->root);
-    struct mount *mount = root ? mount_new(file_system, root, source, flags) : NULL;
+    struct mount *mount = mount_new_whole(file_system, source, flags);
 
     if (!mount) {
-        if (root)
-            dentry_release(root);
-        else
-            inode_release(file_system->root);
-        inode_release(file_system->root);
-        file_system->operations->unmount(file_system);
+        file_system_end(file_system);
         return -ENOMEM;
     }
-    mount_attach(mount, point);
-    return 0;
+    error = mount_attach(mount, point);
+    if (error)
+        mount_release(mount);
+    return error;
 }
 
 int mount_create(const struct fs_context *context, const char *source, const char *target, const char *type,
@@ -247,39 +271,51 @@ int mount_create(const struct fs_context *context, const char *source, const cha
 /* Linux's MNT_DETACH: take it out of the tree even where it is in use. */
 #define UMOUNT_DETACH 2
 
-int mount_remove(const struct fs_context *context, const char *target, int flags)
+/* Takes the mount whose root `path` is out of the tree; *point is where it hung. mount_change held; `path` is the caller's own. */
+static int mount_detach(const struct path *path, int flags, struct path *point)
 {
-    struct path path, point;
-    struct mount *other;
-    int error;
+    struct mount *mount = path->mount, *other;
+    int error = 0;
 
-    if (!credentials_capable(context->credentials, CAPABILITY_SYS_ADMIN))
-        return -EPERM;
-    error = path_lookup(context, NULL, target, PATH_FOLLOW, &path);
-    if (error)
-        return error;
-
-    struct mount *mount = path.mount;
-    bool is_root = path.dentry == mount->root;
-
-    dentry_forget_tree(mount->root);
-    path_release(&path); /* the mounted reference keeps it */
-    if (!is_root)
-        return -EINVAL;
     spinlock_lock(&mount_lock);
     list_for_each(other, &mounts, link)
         if (other->parent == mount)
             error = -EBUSY;
-    if (!mount->parent || (!(flags & UMOUNT_DETACH) && atomic_load(&mount->reference.count) != 1))
+    /* It has one reference for being mounted and the caller's; no more can come from elsewhere while mount_lock is held. */
+    if (!mount->parent || (!(flags & UMOUNT_DETACH) && atomic_load(&mount->reference.count) != 2))
         error = -EBUSY;
+    if (path->dentry != mount->root || !mount->mounted)
+        error = -EINVAL;
     if (!error) {
         list_remove(&mount->link);
         mount->mounted = false;
-        point = (struct path){ mount->parent, mount->point };
+        *point = (struct path){ mount->parent, mount->point };
         atomic_fetch_sub(&mount->point->mounts, 1);
         mount->parent = NULL;
+        mount->point = NULL;
     }
     spinlock_unlock(&mount_lock);
+    return error;
+}
+
+int mount_remove(const struct fs_context *context, const char *target, int flags)
+{
+    struct path path, point;
+
+    if (!credentials_capable(context->credentials, CAPABILITY_SYS_ADMIN))
+        return -EPERM;
+
+    int error = path_lookup(context, NULL, target, PATH_FOLLOW, &path);
+
+    if (error)
+        return error;
+
+    struct mount *mount = path.mount;
+
+    mutex_lock(&mount_change);
+    error = mount_detach(&path, flags, &point);
+    mutex_unlock(&mount_change);
+    path_release(&path);
     if (error)
         return error;
     path_release(&point);
@@ -290,22 +326,12 @@ int mount_remove(const struct fs_context *context, const char *target, int flags
 void mount_for_each(void (*visit)(void *context, struct mount *mount), void *context)
 {
     struct mount *mount;
-    struct list *link;
 
-    /* One by one, each referenced, so that `visit` may sleep. */
-    spinlock_lock(&mount_lock);
-    for (link = mounts.next; link != &mounts;) {
-        mount = list_entry(link, struct mount, link);
-        mount_take(mount);
-        spinlock_unlock(&mount_lock);
+    /* The mutex, not a reference: umount must not find a mount busy because it is visited. */
+    mutex_lock(&mount_change);
+    list_for_each(mount, &mounts, link)
         visit(context, mount);
-        spinlock_lock(&mount_lock);
-        link = mount->mounted ? mount->link.next : &mounts;
-        spinlock_unlock(&mount_lock);
-        mount_release(mount);
-        spinlock_lock(&mount_lock);
-    }
-    spinlock_unlock(&mount_lock);
+    mutex_unlock(&mount_change);
 }
 
 static void synchronize_one(void *context, struct mount *mount)

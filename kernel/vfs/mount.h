@@ -21,15 +21,15 @@
 struct file_system;
 struct inode;
 
-/* Locks: m mount lock; f fixed; a atomic. */
+/* Locks: m mount_change and mount_lock to change, either to read; f fixed; a atomic. */
 struct mount {
     struct reference reference;      /* a one for being mounted, one for each path that names it */
-    struct file_system *file_system; /* f */
+    struct file_system *file_system; /* f held by its count of mounts */
     struct dentry *root;             /* f referenced: what of the file system is seen (all, or a bind mount's part) */
     struct mount *parent;            /* m NULL: the first mount */
     struct dentry *point;            /* m referenced: where on the parent */
     _Atomic unsigned long flags;     /* a */
-    int id;                          /* f */
+    int id;                          /* f once mounted */
     bool mounted;                    /* m */
     char source[64];                 /* f "/dev/xvda", "tmpfs" */
     struct list link;                /* m all mounts, in order */

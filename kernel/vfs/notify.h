@@ -24,6 +24,7 @@ struct path;
 #define NOTIFY_DELETE 0x200u
 #define NOTIFY_DELETE_SELF 0x400u
 #define NOTIFY_MOVE_SELF 0x800u
+#define NOTIFY_UNMOUNT 0x2000u /* of the inode's file system: ends the watch, whatever it asked for */
 #define NOTIFY_IS_DIRECTORY 0x40000000u
 
 /* Something happened to an entry of the directory; `cookie` ties the halves of a rename. */

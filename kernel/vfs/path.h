@@ -60,7 +60,7 @@ int mount_remove(const struct fs_context *context, const char *target, int flags
 /* The first mount: makes the root of the tree. */
 struct file_system;
 int mount_root(struct file_system *file_system, unsigned long flags, struct path *root);
-/* For /proc/mounts, mountinfo: calls back for each, without locks. */
+/* For /proc/mounts, mountinfo: calls back for each, with the mutex held that keeps mounts as they are; may sleep. */
 void mount_for_each(void (*visit)(void *context, struct mount *mount), void *context);
 struct file_system *mount_file_system(const struct mount *mount);
 /* Everything, for sync() and shutdown. */

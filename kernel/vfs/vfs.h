@@ -14,5 +14,9 @@ int inode_table_init(void);
 int dentry_init(void);
 int file_init(void);
 
+/* The parts of file_system_end() that inode_table.c does: ends the watches; waits a little, and tells whether no inode is left. */
+void file_system_end_watches(struct file_system *file_system);
+bool file_system_wait_empty(struct file_system *file_system);
+
 /* The registered types, in order; NULL past the end: for /proc/filesystems. */
 const struct file_system_type *file_system_type_at(size_t index);

@@ -88,10 +88,8 @@ static int devfs_mount(const char *source, unsigned long flags, const char *opti
         for (size_t i = 0; i < array_count(nodes) && !error; i++)
             error = make_node(root, &nodes[i], credentials);
         rw_unlock_write(&root->lock);
-        if (error) {
-            inode_release(root);
-            (*file_system)->operations->unmount(*file_system);
-        }
+        if (error)
+            file_system_end(*file_system);
     }
     credentials_release(credentials);
     return error;

@@ -143,7 +143,6 @@ static int ext4_synchronize(struct file_system *file_system)
     return block_device_flush(((struct ext4 *)file_system->data)->device);
 }
 
-/* vfs has dropped every inode but may still hold the root. */
 static void ext4_unmount(struct file_system *file_system)
 {
     struct ext4 *ext4 = file_system->data;

@@ -129,10 +129,10 @@ static int tmpfs_statistics(struct file_system *file_system, struct file_system_
 }
 
 /*
- * The root's inode is gone and has left its entries on the doomed list; each inode that they held last leaves its own
+ * The root's inode, once it is gone, has left its entries on the doomed list; each inode that they held last leaves its own
  * there. So a deep tree goes without recursion.
  */
-static void tmpfs_unmount(struct file_system *file_system)
+static void tmpfs_release_entries(struct file_system *file_system)
 {
     struct tmpfs *tmpfs = file_system->data;
 
@@ -147,14 +147,19 @@ static void tmpfs_unmount(struct file_system *file_system)
         inode_release(entry->inode);
         memory_free(entry);
     }
+}
+
+static void tmpfs_unmount(struct file_system *file_system)
+{
     file_system_destroy(file_system);
-    memory_free(tmpfs);
+    memory_free(file_system->data);
 }
 
 static const struct file_system_operations tmpfs_operations = {
     .release_inode = tmpfs_release_inode,
     .statistics = tmpfs_statistics,
     .prepare_write = tmpfs_prepare_write,
+    .release_entries = tmpfs_release_entries,
     .unmount = tmpfs_unmount,
 };
 
