@@ -23,6 +23,9 @@ void host_fail_allocations_after(long successes);
 size_t host_pages_in_use(void);
 size_t host_objects_in_use(void);
 
+/* Asks each registered reclaimer for so many pages. */
+void host_reclaim(size_t target_pages);
+
 /* user_copy_* answer faults in this range; length 0: nowhere. */
 void host_user_forbid(uint64_t user, size_t length_bytes);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "kernel/base/error.h"
 #include "kernel/memory/kernel_map.h"
 #include "kernel/memory/object_cache.h"
 #include "tests/unit/host/host.h"
@@ -24,6 +25,8 @@ static unsigned int next_fit; /* page_mutex */
 static pthread_mutex_t page_mutex = PTHREAD_MUTEX_INITIALIZER;
 static atomic_size_t pages_in_use, objects_in_use;
 static atomic_long successes_left = -1;
+static size_t (*reclaimers[4])(size_t target_pages);
+static size_t reclaimer_count;
 
 void host_fail_allocations_after(long successes)
 {
@@ -162,7 +165,16 @@ void page_statistics_get(struct page_statistics *statistics)
 
 int page_register_reclaimer(const char *name, size_t (*reclaim)(size_t target_pages))
 {
+    if (reclaimer_count == array_count(reclaimers))
+        return -ENOMEM;
+    reclaimers[reclaimer_count++] = reclaim;
     return 0;
+}
+
+void host_reclaim(size_t target_pages)
+{
+    for (size_t i = 0; i < reclaimer_count; i++)
+        reclaimers[i](target_pages);
 }
 
 /* Consecutive frames only: their place in the direct map. */
