@@ -122,6 +122,7 @@ static atomic_int removed, wrong;
 static void *remove_once(void *argument)
 {
     int error;
+    (void)argument;
     while ((error = umount("a") ? errno : 0) == EBUSY) /* the other one looks at it */
         ;
     atomic_fetch_add(error == 0 ? &removed : &wrong, error == 0 || error != EINVAL);
