@@ -27,7 +27,6 @@
 #define AREA_DISTANCE 0x40000000ull  /* how far from a site its trampolines may be put */
 #define SITE_LIMIT 8192u
 #define SEEN_COUNT 128u
-#define SEEN_DUE 8u                  /* calls that a site makes by `syscall` before it is worth a door: what making one costs, with its pages */
 #define SEEN_REFUSED 0xffffu
 #define SEEN_COUNT_SHIFT 48
 #define BREAKPOINT 0xcc
@@ -98,7 +97,7 @@ bool code_patch_due(struct address_space *space, uint64_t call)
     if (count == SEEN_REFUSED)
         return false;
     seen_set(patches, call, ++count);
-    return count >= SEEN_DUE;
+    return count >= CODE_PATCH_CALLS;
 }
 
 /* ---- Trampolines ---------------------------------------------------------------------------------------------------- */

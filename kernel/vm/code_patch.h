@@ -16,6 +16,9 @@ struct code_patch_statistics {
     uint64_t repairs;  /* threads that arrived inside a site and were sent on */
 };
 
+/* So many calls by `syscall` make a site worth a door: the first ones of a program cost it pages, for trampolines and for its code. */
+#define CODE_PATCH_CALLS 8u
+
 /* A system call came by the instruction at `call`, with that number: true when it is time for code_patch_call(). */
 bool code_patch_due(struct address_space *space, uint64_t call);
 /* Makes a door of it, if it can be one. The current thread's space; no lock; may sleep. */
