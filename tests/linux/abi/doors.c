@@ -339,7 +339,7 @@ static void *storm(void *argument)
             site_write(area + i * ROOM + i % 8, (enum form)((i + seed) % FORMS), (i ^ seed) & 8 ? SYS_close : SYS_getppid);
         code_close(area, (size_t)pages);
         for (int turn = 0; turn < 2 && !stop; turn++) {
-            for (long i = 0; i < site_count; i++) {
+            for (long i = 0; i < site_count && !stop; i++) {
                 bool fails = (i ^ seed) & 8;
                 storm_wrong += site_try(area + i * ROOM + i % 8, (enum form)((i + seed) % FORMS), fails ? SYS_close : SYS_getppid,
                                         fails ? -EBADF : parent_pid, CALLS);
