@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The locks' uncommon ways; the common ones are cpu_mode.h's, with the event mask in them. Debug builds keep the ranks of the
- * locks this CPU holds and panic on one taken against the order.
+ * locks this CPU holds and panic on one taken against the order, and on one that is none.
  */
 #include "xen/machine/spinlock.h"
 
@@ -58,6 +58,8 @@ void spinlock_wait(struct spinlock *lock)
     for (unsigned int spins = 0;; spins++) {
         uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
         bool free = (word & UINT16_MAX) == 0;
+        if (DEBUG_BUILD && (word & UINT16_MAX) > 1)
+            panic("spinlock at %p is none, but %#x: freed memory?", (void *)lock, word);
         if (free && (word == 0 || impatient || spins >= SPIN_POLITE) && spinlock_take(lock, word))
             break;
         cpu_relax();
