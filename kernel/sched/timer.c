@@ -140,17 +140,18 @@ static bool timer_running_elsewhere(const struct timer *timer)
 
 bool timer_cancel(struct timer *timer)
 {
-    bool was_pending = false, running;
+    bool was_pending = false;
 
     /* A call-back may start the timer again while we wait for it: then it goes once more. The base's lock keeps it from doing so after the look. */
-    do {
-        cpu_relax();
+    for (;;) {
         struct timer_base *base = timer_lock(timer);
         was_pending |= timer_remove(base, timer);
-        running = timer_running_elsewhere(timer);
+        bool running = timer_running_elsewhere(timer);
         spinlock_unlock(&base->lock);
-    } while (running);
-    return was_pending;
+        if (!running)
+            return was_pending;
+        cpu_relax();
+    }
 }
 
 /* Event context: the clock event of this CPU. */

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "kernel/base/error.h"
-#include "kernel/fs/tmpfs/tmpfs.h"
 #include "kernel/sched/completion.h"
 #include "kernel/vfs/credentials.h"
 #include "kernel/vfs/file.h"
@@ -20,6 +19,7 @@
 #include "kernel/vfs/process_hooks.h"
 #include "kernel/vfs/vfs.h"
 #include "tests/unit/host/host.h"
+#include "tests/unit/vfs_tree.h"
 #include "xen/machine/clock.h"
 
 #define EDGE (1u << 31)
@@ -40,17 +40,12 @@ static void count_signal(int number)
 static int start(void **state)
 {
     static struct vfs_process_hooks hooks;
-    struct file_system *file_system;
-
     assert_int_equal(vfs_init(), 0);
     hooks = *vfs_process;
     hooks.signal_current = count_signal;
     vfs_process_hooks_set(&hooks);
-    credentials = root.credentials = credentials_create_root();
-    assert_int_equal(tmpfs_create("", &file_system), 0);
-    assert_int_equal(mount_root(file_system, 0, &root.root), 0);
-    root.working_directory = root.root;
-    path_take(&root.working_directory);
+    vfs_tree_start(&root);
+    credentials = root.credentials;
     return 0;
 }
 

@@ -22,6 +22,7 @@
 #include "kernel/vfs/mount.h"
 #include "kernel/vfs/vfs.h"
 #include "tests/unit/host/host.h"
+#include "tests/unit/vfs_tree.h"
 
 #define DETACH 2
 #define ROUNDS 300
@@ -37,17 +38,10 @@ static atomic_int wrong;   /* the line where a thread was last disappointed: cmo
 
 static int start(void **state)
 {
-    struct file_system *file_system;
-
     assert_int_equal(vfs_init(), 0);
     assert_int_equal(file_system_register_types(types, array_count(types)), 0);
     wait_queue_init(&queue);
-    root.credentials = credentials_create_root();
-    root.umask = 022;
-    assert_int_equal(tmpfs_create("size=4m,mode=755", &file_system), 0);
-    assert_int_equal(mount_root(file_system, 0, &root.root), 0);
-    root.working_directory = root.root;
-    path_take(&root.working_directory);
+    vfs_tree_start(&root);
     const char *const points[] = {"a", "c", "m0", "m1"};
     for (size_t i = 0; i < array_count(points); i++)
         assert_int_equal(path_make_directory(&root, NULL, points[i], 0755), 0);
@@ -61,12 +55,7 @@ static int mount_tmpfs(const char *name)
 
 static int open_error(const char *name, unsigned int flags)
 {
-    struct file *file;
-    int error = file_open(&root, NULL, name, flags, 0644, &file);
-
-    if (!error)
-        file_release(file);
-    return error;
+    return vfs_tree_try_open(&root, name, flags);
 }
 
 static void make_file(const char *name)

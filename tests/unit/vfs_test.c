@@ -26,6 +26,7 @@
 #include "kernel/vfs/transfer.h"
 #include "kernel/vfs/vfs.h"
 #include "tests/unit/host/host.h"
+#include "tests/unit/vfs_tree.h"
 
 static const struct file_system_type *const types[] = {&tmpfs_type, &devfs_type, &devpts_type};
 static struct fs_context root;
@@ -41,20 +42,13 @@ static struct vfs_process_hooks hooks;
 
 static int start(void **state)
 {
-    struct file_system *file_system;
-
     assert_int_equal(vfs_init(), 0);
     assert_int_equal(file_system_register_types(types, array_count(types)), 0);
     assert_int_equal(devfs_init(), 0);
     hooks = *vfs_process;
     hooks.identity = test_identity;
     vfs_process_hooks_set(&hooks);
-    root.credentials = credentials_create_root();
-    root.umask = 022;
-    assert_int_equal(tmpfs_create("size=4m,mode=755", &file_system), 0);
-    assert_int_equal(mount_root(file_system, 0, &root.root), 0);
-    root.working_directory = root.root;
-    path_take(&root.working_directory);
+    vfs_tree_start(&root);
     return 0;
 }
 
@@ -70,12 +64,7 @@ static struct file *open_file(const char *name, unsigned int flags)
 
 static int try_open(const char *name, unsigned int flags)
 {
-    struct file *file;
-    int error = file_open(&root, NULL, name, flags, 0644, &file);
-
-    if (!error)
-        file_release(file);
-    return error;
+    return vfs_tree_try_open(&root, name, flags);
 }
 
 static long write_text(struct file *file, const char *text)
