@@ -75,7 +75,7 @@ static int null_call(uint64_t count)
 static int getppid_call(uint64_t count)
 {
     while (count-- > 0)
-        syscall(SYS_getppid);
+        getppid();
     return 0;
 }
 
@@ -186,6 +186,7 @@ static struct micro_case cases[] = {
     {"clock_gettime", clock_library, .things = 1},
     {"clock_gettime_call", clock_call, .things = 1},
     {"pipe_switch", pipe_switch, .things = 2},
+    {"pipe_switch_thread", pipe_switch_thread, .things = 2},
     {"futex_switch", futex_switch, .things = 2},
     {"thread_create_join", thread_create_join, .things = 1},
     {"fork_exit_wait", fork_exit, .things = 1},

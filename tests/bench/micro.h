@@ -14,6 +14,7 @@ void watch_stop(void);
 extern const char *micro_program_path;
 
 int pipe_switch(uint64_t count);
+int pipe_switch_thread(uint64_t count);
 int futex_switch(uint64_t count);
 int thread_create_join(uint64_t count);
 int fork_exit(uint64_t count);

@@ -34,50 +34,94 @@ static int cpu_pin(cpu_set_t *before)
     return sched_setaffinity(0, sizeof(one), &one) < 0 ? -errno : 0;
 }
 
-static void pipe_echo(int in_fd, int out_fd)
+/* There and back; index 0 is read from. */
+struct pipes {
+    int there[2], back[2];
+};
+
+static void *pipe_echo(void *argument)
 {
+    const struct pipes *pipes = argument;
     char byte;
 
-    while (read(in_fd, &byte, 1) == 1 && write(out_fd, &byte, 1) == 1)
+    while (read(pipes->there[0], &byte, 1) == 1 && write(pipes->back[1], &byte, 1) == 1)
         ;
-    _exit(0);
+    return NULL;
 }
 
-static bool byte_pass(int to_fd, int from_fd)
+static int byte_pass(const struct pipes *pipes, uint64_t count)
 {
     char byte = 'x';
 
-    return write(to_fd, &byte, 1) == 1 && read(from_fd, &byte, 1) == 1;
+    while (count-- > 0)
+        if (write(pipes->there[1], &byte, 1) != 1 || read(pipes->back[0], &byte, 1) != 1)
+            return -EPIPE;
+    return 0;
 }
 
+/* Once unwatched, so that the other one has come to its place. */
+static int byte_pass_watched(const struct pipes *pipes, uint64_t count)
+{
+    int error = byte_pass(pipes, 1);
+
+    watch_start();
+    if (error == 0)
+        error = byte_pass(pipes, count);
+    watch_stop();
+    return error;
+}
+
+/* Against a process of its own. */
 int pipe_switch(uint64_t count)
 {
-    int there[2], back[2];
+    struct pipes pipes;
     cpu_set_t before;
     int error = cpu_pin(&before);
 
     if (error < 0)
         return error;
-    if (pipe(there) < 0 || pipe(back) < 0)
+    if (pipe(pipes.there) < 0 || pipe(pipes.back) < 0)
         return -errno;
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
     if (pid == 0) {
-        close(there[1]);
-        close(back[0]);
-        pipe_echo(there[0], back[1]);
+        close(pipes.there[1]);
+        close(pipes.back[0]);
+        pipe_echo(&pipes);
+        _exit(0);
     }
-    close(there[0]);
-    close(back[1]);
-    error = byte_pass(there[1], back[0]) ? 0 : -EPIPE;
-    watch_start();
-    while (error == 0 && count-- > 0)
-        error = byte_pass(there[1], back[0]) ? 0 : -EPIPE;
-    watch_stop();
-    close(there[1]);
-    close(back[0]);
+    close(pipes.there[0]);
+    close(pipes.back[1]);
+    error = byte_pass_watched(&pipes, count);
+    close(pipes.there[1]);
+    close(pipes.back[0]);
     waitpid(pid, NULL, 0);
+    sched_setaffinity(0, sizeof(before), &before);
+    return error;
+}
+
+/* Against a thread of the same process. */
+int pipe_switch_thread(uint64_t count)
+{
+    struct pipes pipes;
+    cpu_set_t before;
+    pthread_t thread;
+    int error = cpu_pin(&before);
+
+    if (error < 0)
+        return error;
+    if (pipe(pipes.there) < 0 || pipe(pipes.back) < 0)
+        return -errno;
+    error = -pthread_create(&thread, NULL, pipe_echo, &pipes);
+    if (error == 0)
+        error = byte_pass_watched(&pipes, count);
+    close(pipes.there[1]);
+    if (error == 0)
+        error = -pthread_join(thread, NULL);
+    close(pipes.there[0]);
+    close(pipes.back[0]);
+    close(pipes.back[1]);
     sched_setaffinity(0, sizeof(before), &before);
     return error;
 }
