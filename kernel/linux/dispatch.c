@@ -2,7 +2,8 @@
 /*
  * The door of system calls: from a number in rax to sys_NAME and back, through one table made of syscalls.def.
  *
- * The common path is short and takes no lock: two bounds, a per-CPU counter, one indirect call. Handlers have the
+ * The common path is short and takes no lock: a bound, a per-CPU counter, one indirect call. For calls by doors it is the entry code's
+ * (serve_call in entry_frame.h), with the same table and counters. Handlers have the
  * prototypes of syscalls.def; the six argument registers are handed to all of them, and a handler that takes fewer or
  * narrower ones ignores the rest, as the machine's calling convention has it (so an `int fd` is the register's low half).
  * Numbers without a handler answer as syscalls.def says, are counted, and are said once in the log.
@@ -22,26 +23,17 @@
 #include "xen/machine/upcalls.h"
 #include "xen/x86/trap_frame.h"
 
-typedef long (*handler_t)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-typedef void (*any_function_t)(void);
-
 struct system_call {
     const char *name;
     const char *kinds;
     int refused_error; /* 0: there is a handler */
 };
 
-#define CALL(number, name, status, prototype, kinds, missing) [number] = (any_function_t)sys_##name,
-#define REFUSED(number, name, error, kinds, reason)
-#define UNUSED(first, last)
-static const any_function_t handlers[SYSTEM_CALL_LIMIT] = {
-#include "kernel/linux/syscalls.def"
-};
-#undef CALL
-#undef REFUSED
+_Static_assert(UPCALL_HANDLERS == SYSTEM_CALL_LIMIT, "the entry code's table is this one");
 
 #define CALL(number, name, status, prototype, kinds, missing) [number] = { #name, kinds, 0 },
 #define REFUSED(number, name, error, kinds, reason) [number] = { #name, kinds, error },
+#define UNUSED(first, last)
 static const struct system_call calls[SYSTEM_CALL_LIMIT] = {
 #include "kernel/linux/syscalls.def"
 };
@@ -49,9 +41,8 @@ static const struct system_call calls[SYSTEM_CALL_LIMIT] = {
 #undef REFUSED
 #undef UNUSED
 
-/* CPU 0's, and those of others from their first call on (where memory is out, that is not counted). */
-static uint32_t first_counters[SYSTEM_CALL_LIMIT];
-static uint32_t *counters[CPU_LIMIT] = { first_counters };
+/* From each CPU's first call on; where memory is out, it does not count. */
+static uint32_t *counters[CPU_LIMIT];
 
 /* By number; the last one for all numbers past the table. */
 static _Atomic uint32_t refused_counts[SYSTEM_CALL_LIMIT + 1];
@@ -75,34 +66,59 @@ static long call_refuse(uint32_t number)
     return -error;
 }
 
-/* The CPU's first call, or one that has no handler. */
-static long attribute_noinline call_run_slowly(const struct trap_frame *frame, uint32_t number)
+static long call_refused(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
-    uint32_t **place = &counters[cpu_current()->number];
+    return call_refuse((uint32_t)system_call_frame()->original_rax);
+}
 
-    if (number >= SYSTEM_CALL_LIMIT || !handlers[number])
-        return call_refuse(number);
-    if (!*place) {
-        cpu_events_mask();
-        write_once(*place, memory_allocate_zeroed(sizeof(first_counters)));
-        cpu_events_unmask();
-    }
-    if (*place)
-        (*place)[number]++;
-    return ((handler_t)handlers[number])(frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
+#define CALL(number, name, status, prototype, kinds, missing) + 1
+#define REFUSED(number, name, error, kinds, reason) + 1
+#define UNUSED(first, last) + (last) - (first) + 1
+_Static_assert(0
+#include "kernel/linux/syscalls.def"
+    == UPCALL_HANDLERS, "no number without an entry");
+#undef CALL
+#undef REFUSED
+#undef UNUSED
+
+/* A handler takes fewer arguments, or narrower ones, as the head of this file says. */
+#define CALL(number, name, status, prototype, kinds, missing) [number] = (upcall_handler_t *)(void (*)(void))sys_##name,
+#define REFUSED(number, name, error, kinds, reason) [number] = call_refused,
+#define UNUSED(first, last) [first ... last] = call_refused,
+upcall_handler_t *const upcall_handlers[UPCALL_HANDLERS] = {
+#include "kernel/linux/syscalls.def"
+};
+#undef CALL
+#undef REFUSED
+#undef UNUSED
+
+/* The current CPU's first call: nothing in it sleeps. */
+static uint32_t *counters_create(unsigned int cpu)
+{
+    cpu_events_mask();
+    uint32_t *own = memory_allocate_zeroed(SYSTEM_CALL_LIMIT * sizeof(*own));
+    write_once(counters[cpu], own);
+    cpu_events_unmask();
+    return own;
 }
 
 static inline long call_run(const struct trap_frame *frame, uint32_t number)
 {
-    uint32_t *own = counters[cpu_current()->number]; /* nobody else writes it: nothing here sleeps */
+    struct cpu *cpu = cpu_current();
+    uint32_t *own = counters[cpu->number]; /* nobody else writes it */
 
-    if (unlikely(number >= SYSTEM_CALL_LIMIT || !handlers[number] || !own))
-        return call_run_slowly(frame, number);
-    own[number]++;
-    return ((handler_t)handlers[number])(frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
+    if (unlikely(number >= SYSTEM_CALL_LIMIT))
+        return call_refuse(number);
+    if (unlikely(!own))
+        own = counters_create(cpu->number);
+    if (likely(own))
+        own[number]++;
+    if (!strace_enabled)
+        cpu->call_counts = own;
+    return upcall_handlers[number](frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
 }
 
-static void attribute_noinline call_run_traced(struct trap_frame *frame, uint32_t number)
+static attribute_noinline void call_run_traced(struct trap_frame *frame, uint32_t number)
 {
     const uint64_t arguments[6] = { frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9 };
     struct strace_line *line = strace_begin(system_call_name(number), number, system_call_kinds(number), arguments);
@@ -128,34 +144,16 @@ void upcall_system_call(struct trap_frame *frame)
     call_run_for(frame, number);
 }
 
-/* A call by a door that is accounted for, or traced, or has no handler. */
-static void attribute_noinline door_run_slowly(struct task *task, struct trap_frame *frame, uint32_t number)
+void upcall_door(struct trap_frame *frame)
 {
+    struct task *task = task_current();
     bool sampled = task_door_is_sampled(task);
 
     if (sampled)
         task_enter_kernel(task);
-    call_run_for(frame, number);
+    call_run_for(frame, (uint32_t)frame->original_rax);
     if (sampled)
         task_leave_sampled(task);
-}
-
-/* upcall_system_call(), call_run() and upcall_return_to_user() in one, for the shortest way: `make bench BENCH=instructions` counts it. */
-bool upcall_door(struct trap_frame *frame)
-{
-    uint32_t number = (uint32_t)frame->rax;
-    struct task *task = task_current();
-    uint32_t *own = counters[cpu_current()->number];
-
-    frame->original_rax = number;
-    task->door_calls++;
-    if (unlikely(task_door_is_sampled(task) || strace_enabled || number >= SYSTEM_CALL_LIMIT || !own || !handlers[number])) {
-        door_run_slowly(task, frame, number);
-    } else {
-        own[number]++;
-        frame->rax = (uint64_t)((handler_t)handlers[number])(frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9);
-    }
-    return frame->original_rax == number && !frame_wants_restart(frame) && !task->restore_signal_mask;
 }
 
 /* An interrupted sleep goes on with what it left in the task; set by the call that answered -ERESTART_RESTARTBLOCK. */

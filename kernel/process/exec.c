@@ -305,6 +305,7 @@ static void exec_take_over(struct exec *exec, struct signal_handlers *handlers)
     process_set_command(task, exec->path);
     fd_table_close_on_exec(task->files);
     trap_frame_init_user(context_user_frame(&task->thread->context), exec->entry, exec->stack_pointer);
+    task->thread->context.unfinished = true;
 }
 
 static void exec_discard(struct exec *exec)

@@ -116,7 +116,7 @@ struct task {
     struct credentials *credentials;        /* same */
     uint64_t signal_mask;                   /* p written by itself */
     uint64_t saved_signal_mask;             /* s for sigsuspend/ppoll: restored when no handler ran */
-    bool restore_signal_mask;               /* s */
+    bool restore_signal_mask;               /* s with the context's `unfinished` */
     struct signal_queue pending;            /* p */
     uint64_t alternate_stack, alternate_stack_bytes; uint32_t alternate_stack_flags; /* s */
     uint64_t clear_child_tid;               /* s */
@@ -125,7 +125,6 @@ struct task {
     char command[16];                       /* p */
     uint64_t vfork_done;                    /* a address-space handed back flag */
     uint64_t user_ns, entered_ns, left_ns;  /* s of its run time: in user mode; when it came in, and went out, as far as accounted for (account.c) */
-    uint32_t door_calls;                    /* s calls by doors */
     bool in_kernel;                         /* s past an entry that accounts */
     uint64_t waiting_mask;                  /* p signals that signal_wait() waits for: unblocked, but not to be delivered */
     int stop_count;                         /* s */
@@ -164,9 +163,14 @@ int rseq_unregister(uint64_t area, uint32_t size_bytes, uint32_t signature);
 void task_enter_kernel(struct task *task);
 /* Calls by doors account once in so many, by these two. */
 #define DOOR_SAMPLE 64u
-static inline bool task_door_is_sampled(const struct task *task)
+static inline bool task_door_is_sampled(struct task *task)
 {
-    return task->door_calls % DOOR_SAMPLE == 0;
+    struct context *context = &task->thread->context;
+
+    if (context->door_calls_left >= 0)
+        return false;
+    context->door_calls_left = DOOR_SAMPLE - 1;
+    return true;
 }
 void task_leave_sampled(struct task *task);
 

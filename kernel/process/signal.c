@@ -340,7 +340,7 @@ void signal_mask_temporary(uint64_t mask)
 
     if (!task->restore_signal_mask) {
         task->saved_signal_mask = task->signal_mask;
-        task->restore_signal_mask = true;
+        task->restore_signal_mask = task->thread->context.unfinished = true;
     }
     signal_mask_set(mask);
 }

@@ -249,36 +249,50 @@ void signal_deliver(struct trap_frame *frame)
     }
 }
 
-/* Events masked: what comes later finds the program in user mode, and comes by an entry. */
+static bool signals_are_due(const struct task *task, const struct thread *thread, const struct trap_frame *frame)
+{
+    return atomic_load_explicit(&thread->context.interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame);
+}
+
 static bool work_is_due(const struct task *task, const struct thread *thread, const struct trap_frame *frame)
 {
-    return thread_reschedule_due() || read_once(thread->context.switched) ||
-           atomic_load_explicit(&thread->context.interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame);
+    return thread_reschedule_due() || signals_are_due(task, thread, frame);
 }
 
 static void attribute_noinline work_do(struct task *task, struct thread *thread, struct trap_frame *frame)
 {
     task_enter_kernel(task); /* after an event, or a call by a door that is not accounted for */
-    while (work_is_due(task, thread, frame)) {
-        cpu_events_unmask();
-        if (atomic_load_explicit(&thread->context.interrupted, memory_order_acquire) || task->restore_signal_mask || frame_wants_restart(frame))
-            signal_deliver(frame);
-        if (thread_reschedule_due())
-            thread_yield_if_due();
-        else if (thread->context.switched)
-            rseq_resume(task, frame);
-        cpu_events_mask();
-    }
-    task_leave_kernel(task);
+    cpu_events_unmask();
+    if (signals_are_due(task, thread, frame))
+        signal_deliver(frame);
+    if (thread_reschedule_due())
+        thread_yield_if_due();
+    cpu_events_mask();
 }
 
+/* Too short to be accounted for where the call was not. */
+static void attribute_noinline resume_do(struct task *task, struct trap_frame *frame)
+{
+    cpu_events_unmask();
+    rseq_resume(task, frame);
+    cpu_events_mask();
+}
+
+/* Events masked: what comes later finds the program in user mode, and comes by an entry. */
 void upcall_return_to_user(struct trap_frame *frame)
 {
     struct thread *thread = thread_current();
     struct task *task = thread->owner;
 
-    if (unlikely(work_is_due(task, thread, frame)))
-        work_do(task, thread, frame);
-    else if (task->in_kernel)
+    thread->context.unfinished = false;
+    for (;;) {
+        if (unlikely(work_is_due(task, thread, frame)))
+            work_do(task, thread, frame);
+        else if (read_once(thread->context.switched))
+            resume_do(task, frame);
+        else
+            break;
+    }
+    if (task->in_kernel)
         task_leave_kernel(task);
 }

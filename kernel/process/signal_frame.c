@@ -248,7 +248,7 @@ static void registers_restore(struct trap_frame *frame, const struct user_regist
     frame->rip = from->rip;
     /* The segments stay what they are: there is only one kind of user code here. */
     frame->rflags = (frame->rflags & ~TRAP_FRAME_USER_RFLAGS) | (from->rflags & TRAP_FRAME_USER_RFLAGS);
-    frame->original_rax = ~0ull;
+    frame->original_rax = NOT_IN_SYSTEM_CALL;
 }
 
 long signal_return(struct trap_frame *frame)
@@ -266,6 +266,7 @@ long signal_return(struct trap_frame *frame)
     }
     signal_mask_set(context.mask);
     registers_restore(frame, &context.registers);
+    task->thread->context.unfinished = true;
     if (!on_alternate_stack(task, frame->rsp) && !(context.stack.flags & ~(STACK_ON | STACK_DISABLE | STACK_AUTO_DISARM))) {
         bool off = context.stack.flags & STACK_DISABLE;
         if (off || context.stack.length_bytes >= SIGNAL_STACK_MINIMUM) {

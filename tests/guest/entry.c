@@ -167,10 +167,11 @@ void upcall_call_site(struct trap_frame *frame)
     (void)frame;
 }
 
-bool upcall_door(struct trap_frame *frame)
+upcall_handler_t *const upcall_handlers[UPCALL_HANDLERS];
+
+void upcall_door(struct trap_frame *frame)
 {
     upcall_system_call(frame);
-    return false;
 }
 
 bool upcall_page_fault(struct trap_frame *frame, uint64_t address, uint64_t error)

@@ -40,7 +40,6 @@ void cpu_block_init(struct cpu_machine *machine, unsigned int number)
     cpu->event_mask_depth = 1; /* Xen starts a vCPU masked */
     cpu->kernel_mode = true;
     cpu->entry_stack_top = machine->entry_stack + CPU_ENTRY_STACK_BYTES;
-    cpu->machine = machine;
     if (number < XEN_LEGACY_MAX_VCPUS)
         machine->vcpu_info = &shared_info_page.info.vcpu_info[number];
     atomic_store(&cpu_blocks[number], machine);

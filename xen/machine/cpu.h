@@ -25,7 +25,7 @@ struct cpu {
     bool kernel_mode;            /* PV: Xen has it in guest-kernel mode, where `syscall` is a hypercall; entry_pv.S's */
     uint32_t event_context_depth;/* > 0 inside an event handler: must not sleep */
     void *scheduler;             /* kernel/sched's struct for this CPU */
-    void *machine;               /* xen/machine's and xen/x86's own block (vcpu_info, multicall queue...) */
+    uint32_t *call_counts;       /* kernel/linux's, by number; NULL: calls by doors take their longer way. The entry code counts in it */
 };
 
 static inline struct cpu *cpu_current(void)

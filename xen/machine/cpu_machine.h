@@ -49,7 +49,7 @@ struct cpu_machine {
 
 /* hypercall_gate.S, entry_pv.S and entry_pvh.S know these. */
 _Static_assert(offsetof(struct cpu, current) == 16, "entry code and thread_current()");
-_Static_assert(offsetof(struct cpu, reschedule) == 32 && offsetof(struct cpu, kernel_mode) == 33, "entry_pv.S");
+_Static_assert(offsetof(struct cpu, reschedule) == 32 && offsetof(struct cpu, kernel_mode) == 33 && offsetof(struct cpu, call_counts) == 48, "entry_frame.h");
 _Static_assert(offsetof(struct cpu_machine, hypercall_counts) == 56, "hypercall_gate.S");
 _Static_assert(offsetof(struct cpu_machine, vcpu_info) == 568, "entry_pv.S");
 _Static_assert(offsetof(struct cpu_machine, user_stack_pointer) == 576, "entry_pvh.S");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The few functions that low floors call and higher rooms define. Everything else that goes up is a registered
+ * The few functions, and a table of them, that low floors call and higher rooms define. Everything else that goes up is a registered
  * callback or a contract struct.
  */
 #pragma once
@@ -14,10 +14,14 @@ struct thread;
 void upcall_system_call(struct trap_frame *frame);
 
 /*
- * kernel/linux: the same, where the program came by a door. True: the frame is as it was but for rax, and only what is seen without it (struct
- * context, struct cpu) may be due before the program goes on; else it leaves as any call does.
+ * kernel/linux: what the entry code calls, by number, where the program came by a door. The result goes to the frame's rax; what a handler does to
+ * the frame beyond that, or leaves to be done before the program goes on, it says in struct context or struct cpu.
  */
-bool upcall_door(struct trap_frame *frame);
+#define UPCALL_HANDLERS 463
+typedef long upcall_handler_t(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+extern upcall_handler_t *const upcall_handlers[UPCALL_HANDLERS];
+/* The same for a call that is measured or traced, has no handler, or is the first one on its CPU. The frame's original_rax is its number. */
+void upcall_door(struct trap_frame *frame);
 
 /* kernel/process: it came by a `syscall` instruction, which may be worth a door (xen/x86/door.h). The same frame, before the call is served. */
 void upcall_call_site(struct trap_frame *frame);

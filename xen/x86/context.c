@@ -19,8 +19,8 @@
 #include "xen/x86/trap_frame.h"
 
 /* entry_pv.S and entry_pvh.S find the stack by current->context.stack_top. */
-_Static_assert(offsetof(struct context, stack_top) == 8 && offsetof(struct context, interrupted) == 48 &&
-                   offsetof(struct context, switched) == 49 && sizeof(atomic_bool) == 1,
+_Static_assert(offsetof(struct context, stack_top) == 8 && offsetof(struct context, interrupted) == 48 && sizeof(atomic_bool) == 1 &&
+                   offsetof(struct context, unused) == 51 && offsetof(struct context, door_calls_left) == 52,
                "entry code");
 
 void context_switch_stack(void **from_stack_pointer, void *to_stack_pointer);

@@ -21,9 +21,12 @@ struct context {
     uint64_t gs_base;              /* the program's */
     void *extended_state;          /* 64-byte aligned, context_extended_bytes() long; NULL: kernel thread */
     struct paging_root *root;      /* NULL: kernel thread, or one that has left its program for good */
-    /* kernel/sched's and its owner's. While one is set, there is something to do before the program goes on: entry code looks at both at once. */
+    /* kernel/sched's and its owner's. While one is set, there is something to do before the program goes on: entry code looks at all four at once. */
     atomic_bool interrupted;       /* interruptible sleeps end with -EINTR while set */
     bool switched;                 /* another ran on its CPU since its owner cleared this; true for a new one. Atomic */
+    bool unfinished;               /* its own: a call leaves more than its result behind, such as another frame */
+    bool unused;
+    int32_t door_calls_left;       /* its own: calls by doors until one is measured; below 0: the next one is */
 };
 
 /* Prepares a fresh context whose first switch calls entry(argument) on the given stack with events masked once (the scheduler unmasks). */

@@ -8,8 +8,15 @@
 #define CPU_CURRENT 16
 #define CPU_RESCHEDULE 32
 #define CPU_KERNEL_MODE 33
+#define CPU_CALL_COUNTS 48
 #define CONTEXT_STACK_TOP 8
-#define CONTEXT_DUE 48 /* two flags */
+#define CONTEXT_DUE 48 /* four flags */
+#define CONTEXT_DOOR_CALLS_LEFT 52
+
+/* upcalls.h's, and error.h's ERESTART_RESTARTBLOCK, from which on five ask for the call to be made again. */
+#define HANDLERS 463
+#define ERESTART_LAST 516
+#define ERESTART_COUNT 5
 
 /* enum trap_vector in trap.h. */
 #define VECTOR_EVENT 256
@@ -110,14 +117,52 @@
     jnz \label
 .endm
 
-/* After a call by a door, rsp = the frame: what C does not keep, and rbp. rcx is where to go on, r11 is lost. */
+/*
+ * A call by a door: rsp = the frame, rax = the number, and the other registers as the program had them. What has no handler, or is measured or
+ * traced, goes to \slowly, which does the rest and comes back to 9. Then rax is the result, in the frame as well.
+ */
+.macro serve_call slowly
+    mov %gs:CPU_CURRENT, %r11
+    decl CONTEXT_DOOR_CALLS_LEFT(%r11)
+    js \slowly
+    cmp $HANDLERS, %eax
+    jae \slowly
+    mov %gs:CPU_CALL_COUNTS, %r11
+    test %r11, %r11
+    jz \slowly
+    incl (%r11, %rax, 4)
+    mov %r10, %rcx
+    call *upcall_handlers(, %rax, 8)
+    mov %rax, FRAME_RAX(%rsp)
+9:
+.endm
+
+.macro serve_call_slowly
+    mov %rsp, %rdi
+    call upcall_door
+    mov FRAME_RAX(%rsp), %rax
+    jmp 9b
+.endm
+
+/* To \label if anything is to be done before the program goes on. rcx is lost. \compare: cmpb, or PV's cmpw, with CPU_KERNEL_MODE. */
+.macro unless_done label, compare
+    lea ERESTART_LAST(%rax), %rcx
+    cmp $ERESTART_COUNT, %rcx
+    jb \label
+    \compare $0, %gs:CPU_RESCHEDULE
+    jne \label
+    mov %gs:CPU_CURRENT, %rcx
+    cmpl $0, CONTEXT_DUE(%rcx)
+    jne \label
+.endm
+
+/* After a call by a door, rsp = the frame: what C does not keep but rax, and rbp. rcx is where to go on, r11 is lost. */
 .macro load_after_call
     mov FRAME_RBP(%rsp), %rbp
     mov FRAME_RCX(%rsp), %rcx
     mov FRAME_R10(%rsp), %r10
     mov FRAME_R9(%rsp), %r9
     mov FRAME_R8(%rsp), %r8
-    mov FRAME_RAX(%rsp), %rax
     mov FRAME_RDX(%rsp), %rdx
     mov FRAME_RSI(%rsp), %rsi
     mov FRAME_RDI(%rsp), %rdi

@@ -108,13 +108,12 @@ entry_door_pv_inside:
     push %r11
     pushf
     mov (%rsp), %r11
+    mov %eax, %eax /* as Linux has it, the number is rax's low half */
     push_call
     test $RFLAGS_NOT_FOR_C, %r11d
     jnz 2f
-1:  mov %rsp, %rdi
-    call upcall_door
-    test %al, %al
-    jnz leave_door
+1:  serve_call 3f
+    jmp leave_door
 door_slow:
     mov %rsp, %rdi
     call entry_prepare_user
@@ -122,6 +121,7 @@ door_slow:
 2:  pushq $RFLAGS_FIXED
     popf
     jmp 1b
+3:  serve_call_slowly
     .size entry_door_pv, . - entry_door_pv
 
 /* ---- Traps and events --------------------------------------------------------------------------------------------- */
@@ -238,11 +238,7 @@ leave_to_kernel:
     .type leave_user, @function
     .globl leave_door
 leave_door:
-    cmpw $0, %gs:CPU_RESCHEDULE /* and CPU_KERNEL_MODE */
-    jne door_slow
-    mov %gs:CPU_CURRENT, %rcx
-    cmpw $0, CONTEXT_DUE(%rcx)
-    jne door_slow
+    unless_done door_slow, cmpw
     load_after_call
     add $FRAME_RFLAGS, %rsp
     popf

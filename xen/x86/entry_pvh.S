@@ -88,20 +88,14 @@ entry_door_pvh_inside:
     pushf
     orl $RFLAGS_INTERRUPT, (%rsp)
     mov (%rsp), %r11
+    mov %eax, %eax /* as Linux has it, the number is rax's low half */
     push_call
     test $RFLAGS_NOT_FOR_C, %r11d
     jnz 2f
-3:  mov %rsp, %rdi
-    sti
-    call upcall_door
+3:  sti
+    serve_call 4f
     cli
-    test %al, %al
-    jz 1f
-    cmpb $0, %gs:CPU_RESCHEDULE
-    jne 1f
-    mov %gs:CPU_CURRENT, %rcx
-    cmpw $0, CONTEXT_DUE(%rcx)
-    jne 1f
+    unless_done 1f, cmpb
     load_after_call
     andl $~RFLAGS_INTERRUPT, FRAME_RFLAGS(%rsp)
     add $FRAME_RFLAGS, %rsp
@@ -115,6 +109,7 @@ entry_door_pvh_inside:
 2:  pushq $RFLAGS_FIXED
     popf
     jmp 3b
+4:  serve_call_slowly
     .size entry_door_pvh, . - entry_door_pvh
 
 /* ---- Idling: events masked, before and after ------------------------------------------------------------------------- */
