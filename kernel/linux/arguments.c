@@ -167,6 +167,11 @@ int time_argument(uint64_t user, uint64_t *ns)
     return error ? error : timespec_to_ns(&time, ns);
 }
 
+uint64_t deadline_from_timeout(uint64_t relative_ns)
+{
+    return relative_ns == 0 ? 0 : deadline_after(clock_monotonic_ns(), relative_ns);
+}
+
 int timeout_argument(uint64_t user, uint64_t *deadline_ns)
 {
     uint64_t relative_ns;
@@ -176,7 +181,7 @@ int timeout_argument(uint64_t user, uint64_t *deadline_ns)
     }
     int error = time_argument(user, &relative_ns);
     if (!error)
-        *deadline_ns = deadline_after(clock_monotonic_ns(), relative_ns);
+        *deadline_ns = deadline_from_timeout(relative_ns);
     return error;
 }
 

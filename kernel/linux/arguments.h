@@ -57,7 +57,9 @@ void vector_argument_release(struct vector_argument *argument);
 
 /* A timespec in the program's memory. 0, -EFAULT, -EINVAL. */
 int time_argument(uint64_t user, uint64_t *ns);
-/* A relative timeout as a deadline in clock_monotonic_ns() time; address 0: WAIT_FOREVER. */
+/* A relative timeout as a deadline in clock_monotonic_ns() time. 0 stays 0, for those who do not wait: it costs no look at the clock. */
+uint64_t deadline_from_timeout(uint64_t relative_ns);
+/* The same of a timespec in the program's memory; address 0: WAIT_FOREVER. 0, -EFAULT, -EINVAL. */
 int timeout_argument(uint64_t user, uint64_t *deadline_ns);
 int time_answer(uint64_t user, uint64_t ns);
 

@@ -9,7 +9,6 @@
 #include "kernel/linux/times.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/process/process.h"
-#include "xen/machine/clock.h"
 #include "xen/x86/user_access.h"
 
 #define EVENTS_MOST (INT32_MAX / (int)sizeof(struct linux_epoll_event))
@@ -60,7 +59,7 @@ static int event_answer(void *context, const struct epoll_event_kernel *event)
     return 0;
 }
 
-static long epoll_run(int fd, uint64_t events, int count, uint64_t deadline_ns)
+static long epoll_run(int fd, uint64_t events, int count, uint64_t timeout_ns)
 {
     struct file *epoll;
     if (count <= 0 || count > EVENTS_MOST)
@@ -70,19 +69,17 @@ static long epoll_run(int fd, uint64_t events, int count, uint64_t deadline_ns)
     long result = file_argument(fd, &epoll);
     if (result)
         return result;
-    result = epoll_wait_each(epoll, count, deadline_ns, event_answer, &events);
+    result = epoll_wait_each(epoll, count, timeout_ns, event_answer, &events);
     file_release(epoll);
     return result;
 }
 
-static uint64_t deadline_from_ms(int timeout_ms)
+static uint64_t timeout_from_ms(int timeout_ms)
 {
-    if (timeout_ms == 0)
-        return 0;
-    return timeout_ms < 0 ? WAIT_FOREVER : deadline_after(clock_monotonic_ns(), (uint64_t)timeout_ms * NS_PER_MILLISECOND);
+    return timeout_ms < 0 ? WAIT_FOREVER : (uint64_t)timeout_ms * NS_PER_MILLISECOND;
 }
 
-static long epoll_run_masked(int fd, uint64_t events, int count, uint64_t deadline_ns, uint64_t mask, uint64_t mask_bytes)
+static long epoll_run_masked(int fd, uint64_t events, int count, uint64_t timeout_ns, uint64_t mask, uint64_t mask_bytes)
 {
     if (mask) {
         uint64_t set;
@@ -91,25 +88,25 @@ static long epoll_run_masked(int fd, uint64_t events, int count, uint64_t deadli
             return error;
         signal_mask_temporary(set);
     }
-    return epoll_run(fd, events, count, deadline_ns);
+    return epoll_run(fd, events, count, timeout_ns);
 }
 
 /* epoll_wait is never restarted: -EINTR is the program's to see. */
 long sys_epoll_wait(int fd, uint64_t events, int count, int timeout_ms)
 {
-    return epoll_run(fd, events, count, deadline_from_ms(timeout_ms));
+    return epoll_run(fd, events, count, timeout_from_ms(timeout_ms));
 }
 
 long sys_epoll_pwait(int fd, uint64_t events, int count, int timeout_ms, uint64_t mask, uint64_t mask_bytes)
 {
-    return epoll_run_masked(fd, events, count, deadline_from_ms(timeout_ms), mask, mask_bytes);
+    return epoll_run_masked(fd, events, count, timeout_from_ms(timeout_ms), mask, mask_bytes);
 }
 
 long sys_epoll_pwait2(int fd, uint64_t events, int count, uint64_t timeout, uint64_t mask, uint64_t mask_bytes)
 {
-    uint64_t deadline_ns;
-    int error = timeout_argument(timeout, &deadline_ns);
-    return error ? error : epoll_run_masked(fd, events, count, deadline_ns, mask, mask_bytes);
+    uint64_t timeout_ns = WAIT_FOREVER;
+    int error = timeout ? time_argument(timeout, &timeout_ns) : 0;
+    return error ? error : epoll_run_masked(fd, events, count, timeout_ns, mask, mask_bytes);
 }
 
 long sys_timerfd_create(int clock, int flags)

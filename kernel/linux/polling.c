@@ -24,7 +24,7 @@
 
 static uint64_t deadline_from_ms(int timeout_ms)
 {
-    return timeout_ms < 0 ? WAIT_FOREVER : deadline_after(clock_monotonic_ns(), (uint64_t)timeout_ms * NS_PER_MILLISECOND);
+    return timeout_ms < 0 ? WAIT_FOREVER : deadline_from_timeout((uint64_t)timeout_ms * NS_PER_MILLISECOND);
 }
 
 static void requests_release(struct poll_request *requests, size_t count)
@@ -139,10 +139,10 @@ static int mask_install(uint64_t mask, uint64_t mask_bytes)
 /* What is left of the timeout; a program that gave a constant one must not fail for it, so a bad store is ignored. */
 static void remaining_answer(uint64_t address, uint64_t deadline_ns, bool microseconds)
 {
-    uint64_t now_ns = clock_monotonic_ns(), left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
     if (address == 0 || deadline_ns == WAIT_FOREVER)
         return;
-    struct linux_timespec left = timespec_from_ns(left_ns);
+    uint64_t now_ns = clock_monotonic_ns();
+    struct linux_timespec left = timespec_from_ns(deadline_ns > now_ns ? deadline_ns - now_ns : 0);
     if (microseconds)
         left.nanoseconds /= (int64_t)NS_PER_MICROSECOND;
     if (user_store(address, &left))
@@ -310,7 +310,7 @@ long sys_select(int count, uint64_t read_set, uint64_t write_set, uint64_t excep
         int error = timeval_to_ns(&value, &ns);
         if (error)
             return error;
-        deadline_ns = deadline_after(clock_monotonic_ns(), ns);
+        deadline_ns = deadline_from_timeout(ns);
     }
     long result = select_run(count, addresses, deadline_ns);
     remaining_answer(timeout, deadline_ns, true);

@@ -230,7 +230,7 @@ static void run_queue_announce(struct run_queue *queue, const struct thread *thr
         if ((int64_t)(thread->virtual_time_ns + WAKE_GRANULARITY_NS - queue->current->virtual_time_ns) < 0)
             kick = true;
         else if (here)
-            run_queue_start_slice(queue, clock_monotonic_ns());
+            run_queue_start_slice(queue, queue->current->accounted_ns);
         else
             kick = !queue->slice_pending; /* only the CPU itself can start its slice timer */
     }

@@ -237,13 +237,14 @@ int thread_sleep(uint64_t deadline_ns, bool interruptible)
     assert(cpu_current()->event_context_depth == 0);
     if (deadline_ns == UINT64_MAX)
         return thread_sleep_untimed(interruptible);
-    if (clock_monotonic_ns() >= deadline_ns) {
+    if (deadline_ns == 0) {
         struct thread *thread = thread_current();
         bool interrupted = interruptible && atomic_load(&thread->context.interrupted);
-        /* A wake that came before counts; else the time is over. */
+        /* A wake that came before counts. */
         bool asleep = atomic_exchange(&thread->state, THREAD_RUNNING) == THREAD_SLEEPING;
         return interrupted ? -EINTR : asleep ? -ETIMEDOUT : thread->wake_result;
     }
+    /* Another one that is past comes at once: the clock is not looked at for it. */
     sleep.thread = thread_current();
     timer_init(&sleep.timer, thread_sleep_expired);
     timer_start(&sleep.timer, deadline_ns);

@@ -478,17 +478,20 @@ static int epoll_sleep(struct epoll *epoll, uint64_t deadline_ns)
     return error;
 }
 
-int epoll_wait_each(struct file *file, int limit, uint64_t deadline_ns, epoll_emit_t emit, void *context)
+int epoll_wait_each(struct file *file, int limit, uint64_t timeout_ns, epoll_emit_t emit, void *context)
 {
     struct epoll *epoll = file->data;
+    uint64_t deadline_ns = timeout_ns == WAIT_FOREVER ? WAIT_FOREVER : 0;
 
     if (!file_is_epoll(file) || limit <= 0)
         return -EINVAL;
     for (;;) {
         int count = epoll_has_ready(epoll) ? epoll_collect(epoll, limit, emit, context) : 0;
 
-        if (count != 0 || deadline_ns == 0)
+        if (count != 0 || timeout_ns == 0)
             return count;
+        if (deadline_ns == 0) /* who finds something need not look at the clock */
+            deadline_ns = clock_monotonic_ns() + timeout_ns;
 
         int error = epoll_sleep(epoll, deadline_ns);
         if (error == 0)
@@ -509,9 +512,9 @@ static int emit_to_array(void *context, const struct epoll_event_kernel *event)
     return 0;
 }
 
-int epoll_wait_events(struct file *file, struct epoll_event_kernel *events, int limit, uint64_t deadline_ns)
+int epoll_wait_events(struct file *file, struct epoll_event_kernel *events, int limit, uint64_t timeout_ns)
 {
-    return epoll_wait_each(file, limit, deadline_ns, emit_to_array, &events);
+    return epoll_wait_each(file, limit, timeout_ns, emit_to_array, &events);
 }
 
 /* Ready where one watched file is; items that are not any more leave the list. */

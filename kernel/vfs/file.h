@@ -130,8 +130,8 @@ int timer_file_get(struct file *file, uint64_t *value_ns, uint64_t *interval_ns)
 struct epoll_event_kernel { uint32_t events; uint64_t data; };
 int epoll_create(unsigned int flags, struct credentials *credentials, struct file **file);
 int epoll_control(struct file *epoll, int operation, int fd, struct file *target, const struct epoll_event_kernel *event);
-/* Up to `limit` events, each ready descriptor at most once, to `emit` (under the epoll's lock; may sleep): count, 0 at the deadline, -EINTR, or what `emit` answered but 0 (the event stays ready). */
+/* Up to `limit` events, each ready descriptor at most once, to `emit` (under the epoll's lock; may sleep): count, 0 after the timeout, -EINTR, or what `emit` answered but 0 (the event stays ready). */
 typedef int (*epoll_emit_t)(void *context, const struct epoll_event_kernel *event);
-int epoll_wait_each(struct file *epoll, int limit, uint64_t deadline_ns, epoll_emit_t emit, void *context);
-/* Up to `limit` events into events[] (kernel memory): count, 0 at the deadline, -EINTR. */
-int epoll_wait_events(struct file *epoll, struct epoll_event_kernel *events, int limit, uint64_t deadline_ns);
+int epoll_wait_each(struct file *epoll, int limit, uint64_t timeout_ns, epoll_emit_t emit, void *context);
+/* Up to `limit` events into events[] (kernel memory): count, 0 after the timeout, -EINTR. */
+int epoll_wait_events(struct file *epoll, struct epoll_event_kernel *events, int limit, uint64_t timeout_ns);

@@ -13,7 +13,6 @@
 #include "kernel/base/error.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/file.h"
-#include "xen/machine/clock.h"
 
 #define POLL_ALWAYS (POLL_ERROR | POLL_HANGUP | POLL_INVALID)
 #define POLL_ENTRIES_INLINE 8
@@ -138,7 +137,7 @@ static int poller_sleep(struct poller *poller, struct poll_request *requests, si
 int poll_requests(struct poll_request *requests, size_t count, uint64_t deadline_ns)
 {
     struct poller poller;
-    bool wait = deadline_ns != 0 && (deadline_ns == WAIT_FOREVER || deadline_ns > clock_monotonic_ns());
+    bool wait = deadline_ns != 0;
 
     poller.table.add = poller_add;
     poller.thread = thread_current();
