@@ -105,6 +105,7 @@ void context_set_gs_base(struct context *context, uint64_t base)
 {
     cpu_events_mask();
     context->gs_base = base;
+    context->unfinished = true; /* the way out of a door leaves %gs alone */
     gs_base_load(cpu_machine_current(), base);
     cpu_events_unmask();
 }

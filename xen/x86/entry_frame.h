@@ -118,46 +118,70 @@
 .endm
 
 /*
- * A call by a door: rsp = the frame, rax = the number, and the other registers as the program had them. What has no handler, or is measured or
- * traced, goes to \slowly, which does the rest and comes back to 9. Then rax is the result, in the frame as well.
+ * The door: rcx = where the program goes on, rax = the number, r11 is free; the stack is the program's and is not touched. %gs is the CPU's block
+ * in the program, too. Until the exchange this is the program, as it would be at its `syscall` (door_leave() in trap.c), which lies just
+ * before the place to go on at.
+ *
+ * The handler is called here (upcalls.h): its arguments are in their registers, but for the fourth. What has no handler, or is measured or
+ * traced, takes upcall_door(). Then rax is the result, in the frame as well. Events are deliverable throughout, and what is due is looked at last.
+ * One that comes after that look, in leave_door_\mode, is taken as coming at the program's next instruction: its frame is still whole on top
+ * of the thread's stack, and what C keeps is the program's still.
+ *
+ * \compare: cmpb for `reschedule` alone, or cmpw, with CPU_KERNEL_MODE. \out: from where the frame is left as any other is.
  */
-.macro serve_call slowly
+.macro door mode, compare, out
+    .type door_slow_\mode, @function
+door_slow_\mode:
+    mov %rsp, %rdi
+    call entry_prepare_user
+    jmp \out
+2:  pushq $(RFLAGS_FIXED | RFLAGS_INTERRUPT)
+    popf
+    jmp 1f
+3:  mov %rsp, %rdi
+    call upcall_door
+    mov FRAME_RAX(%rsp), %rax
+    jmp leave_door_\mode
+    .size door_slow_\mode, . - door_slow_\mode
+
+    .globl entry_door_\mode
+    .type entry_door_\mode, @function
+entry_door_\mode:
     mov %gs:CPU_CURRENT, %r11
+    mov CONTEXT_STACK_TOP(%r11), %r11
+    xchg %rsp, %r11
+    .globl entry_door_\mode\()_inside
+entry_door_\mode\()_inside:
+    pushq $MARK_USER_STACK
+    push %r11
+    pushf
+    mov (%rsp), %r11
+    mov %eax, %eax /* as Linux has it, the number is rax's low half */
+    push_call
+    test $RFLAGS_NOT_FOR_C, %r11d
+    jnz 2b
+1:  mov %gs:CPU_CURRENT, %r11
     decl CONTEXT_DOOR_CALLS_LEFT(%r11)
-    js \slowly
+    js 3b
     cmp $HANDLERS, %eax
-    jae \slowly
+    jae 3b
     mov %gs:CPU_CALL_COUNTS, %r11
     test %r11, %r11
-    jz \slowly
+    jz 3b
     incl (%r11, %rax, 4)
     mov %r10, %rcx
     call *upcall_handlers(, %rax, 8)
     mov %rax, FRAME_RAX(%rsp)
-9:
-.endm
-
-.macro serve_call_slowly
-    mov %rsp, %rdi
-    call upcall_door
-    mov FRAME_RAX(%rsp), %rax
-    jmp 9b
-.endm
-
-/* To \label if anything is to be done before the program goes on. rcx is lost. \compare: cmpb, or PV's cmpw, with CPU_KERNEL_MODE. */
-.macro unless_done label, compare
+    .globl leave_door_\mode
+leave_door_\mode:
     lea ERESTART_LAST(%rax), %rcx
     cmp $ERESTART_COUNT, %rcx
-    jb \label
+    jb door_slow_\mode
     \compare $0, %gs:CPU_RESCHEDULE
-    jne \label
+    jne door_slow_\mode
     mov %gs:CPU_CURRENT, %rcx
     cmpl $0, CONTEXT_DUE(%rcx)
-    jne \label
-.endm
-
-/* After a call by a door, rsp = the frame: what C does not keep but rax, and rbp. rcx is where to go on, r11 is lost. */
-.macro load_after_call
+    jne door_slow_\mode
     mov FRAME_RBP(%rsp), %rbp
     mov FRAME_RCX(%rsp), %rcx
     mov FRAME_R10(%rsp), %r10
@@ -166,4 +190,11 @@
     mov FRAME_RDX(%rsp), %rdx
     mov FRAME_RSI(%rsp), %rsi
     mov FRAME_RDI(%rsp), %rdi
+    add $FRAME_RFLAGS, %rsp
+    popf
+    pop %rsp
+    jmp *%rcx
+    .globl leave_door_\mode\()_end
+leave_door_\mode\()_end:
+    .size entry_door_\mode, . - entry_door_\mode
 .endm

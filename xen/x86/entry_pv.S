@@ -11,13 +11,10 @@
  *
  * An entry does not rely on flags: the direction flag is the program's (facts: Xen does not clear it).
  *
- * Doors: a patched call site (door.c) comes to entry_door_pv by a jump, and then the kernel's C runs in guest-user mode, as
+ * Doors: a patched call site (door.c) comes to entry_door_pv (entry_frame.h) by a jump, and then the kernel's C runs in guest-user mode, as
  * long as it needs no hypercall. %gs:CPU_KERNEL_MODE tells the modes apart: every way in that goes through Xen sets it, every way out
  * clears it. The kernel interrupted in guest-user mode goes on in guest-kernel mode: its frame moves below its own stack
  * pointer and gets the other selector. So does one that makes a hypercall (promote), and on its way out it then takes Xen's.
- *
- * On its way out in guest-user mode, from leave_door on, events are deliverable, and what is due has been looked at. One that comes
- * there is taken as coming at the program's next instruction: its frame is still whole on top of the thread's stack.
  */
 
 #include "xen/x86/entry_frame.h"
@@ -92,38 +89,6 @@ promote:
     jmp hypercall_gate
     .size promote, . - promote
 
-/*
- * The door: rcx = where the program goes on, rax = the number, r11 is free; the stack is the program's and is not touched. Until the exchange
- * this is the program, as it would be at its `syscall` (door_leave() in trap.c), which lies just before the place to go on at.
- */
-    .globl entry_door_pv
-    .type entry_door_pv, @function
-entry_door_pv:
-    mov %gs:CPU_CURRENT, %r11
-    mov CONTEXT_STACK_TOP(%r11), %r11
-    xchg %rsp, %r11
-    .globl entry_door_pv_inside
-entry_door_pv_inside:
-    pushq $MARK_USER_STACK
-    push %r11
-    pushf
-    mov (%rsp), %r11
-    mov %eax, %eax /* as Linux has it, the number is rax's low half */
-    push_call
-    test $RFLAGS_NOT_FOR_C, %r11d
-    jnz 2f
-1:  serve_call 3f
-    jmp leave_door
-door_slow:
-    mov %rsp, %rdi
-    call entry_prepare_user
-    jmp entry_return
-2:  pushq $RFLAGS_FIXED
-    popf
-    jmp 1b
-3:  serve_call_slowly
-    .size entry_door_pv, . - entry_door_pv
-
 /* ---- Traps and events --------------------------------------------------------------------------------------------- */
 
 /* With an error code: it goes into the upper half of rcx, and the frame becomes one without. rcx = vector. */
@@ -165,8 +130,8 @@ entry_without_error:
     call entry_trap
     jmp entry_return
 3:  mov 16(%rsp), %r11
-    sub $leave_door, %r11
-    cmp $(leave_user_end - leave_door), %r11
+    sub $leave_door_pv, %r11
+    cmp $(leave_user_end - leave_door_pv), %r11
     jb 4f
     andb $~PRIVILEGE_MASK, 24(%rsp)
     mov %rsp, %r11
@@ -231,19 +196,11 @@ leave_to_kernel:
     jmp leave_by_xen
     .size leave_to_kernel, . - leave_to_kernel
 
-/*
- * The program's frame in guest-user mode: no Xen. What has come meanwhile takes the way through it after all. After most calls by doors events
- * were never masked, and what C keeps is the program's still.
- */
+    door pv, cmpw, entry_return
+
+/* The program's frame in guest-user mode: no Xen. What has come meanwhile takes the way through it after all; what comes from here on is as in the
+ * door's last part, which lies just before. */
     .type leave_user, @function
-    .globl leave_door
-leave_door:
-    unless_done door_slow, cmpw
-    load_after_call
-    add $FRAME_RFLAGS, %rsp
-    popf
-    pop %rsp
-    jmp *%rcx
 leave_user:
     mov %gs:CPU_VCPU_INFO, %rcx
     movb $0, VCPU_INFO_MASK(%rcx)

@@ -52,7 +52,6 @@ return_to_user:
     add $32, %rsp
     popf
     mov (%rsp), %rsp
-return_jump_open:
     sti
 return_jump:
     jmp *%rcx
@@ -72,45 +71,7 @@ entry_leave_to_pvh:
     jmp return_to_user
     .size entry_leave_to_pvh, . - entry_leave_to_pvh
 
-/* The door: rcx = where the program goes on, rax = the number, r11 is free. */
-    .globl entry_door_pvh
-    .type entry_door_pvh, @function
-entry_door_pvh:
-    cli
-    .globl entry_door_pvh_inside
-entry_door_pvh_inside:
-    swapgs
-    mov %rsp, %gs:CPU_USER_STACK_POINTER
-    mov %gs:CPU_CURRENT, %rsp
-    mov CONTEXT_STACK_TOP(%rsp), %rsp
-    pushq $MARK_USER_STACK
-    pushq %gs:CPU_USER_STACK_POINTER
-    pushf
-    orl $RFLAGS_INTERRUPT, (%rsp)
-    mov (%rsp), %r11
-    mov %eax, %eax /* as Linux has it, the number is rax's low half */
-    push_call
-    test $RFLAGS_NOT_FOR_C, %r11d
-    jnz 2f
-3:  sti
-    serve_call 4f
-    cli
-    unless_done 1f, cmpb
-    load_after_call
-    andl $~RFLAGS_INTERRUPT, FRAME_RFLAGS(%rsp)
-    add $FRAME_RFLAGS, %rsp
-    swapgs
-    popf
-    pop %rsp
-    jmp return_jump_open
-1:  mov %rsp, %rdi
-    call entry_prepare_user
-    jmp return_to_user
-2:  pushq $RFLAGS_FIXED
-    popf
-    jmp 3b
-4:  serve_call_slowly
-    .size entry_door_pvh, . - entry_door_pvh
+    door pvh, cmpb, return_to_user
 
 /* ---- Idling: events masked, before and after ------------------------------------------------------------------------- */
 
@@ -154,7 +115,11 @@ entry_interrupt:
     cmp $halt_instruction, %rdi
     jne 3f
     incq 32(%rsp)
-3:  sub $entry_move, %rdi
+3:  mov %rdi, %rsi
+    sub $leave_door_pvh, %rsi
+    cmp $(leave_door_pvh_end - leave_door_pvh), %rsi
+    jb 5f
+    sub $entry_move, %rdi
     cmp $(entry_move_end - entry_move), %rdi
     jb entry_overflow
     mov 56(%rsp), %rdi
@@ -183,6 +148,15 @@ entry_move_end:
     pop_registers
     add $16, %rsp
     iretq
+5:  /* Nearly out of the door: as if it had come one instruction later. */
+    mov 16(%rsp), %rsi
+    mov %gs:CPU_CURRENT, %rdi
+    mov CONTEXT_STACK_TOP(%rdi), %rdi
+    lea -FRAME_BYTES(%rdi), %rsp
+    mov %rsi, FRAME_VECTOR(%rsp)
+    movq $-1, FRAME_ORIGINAL_RAX(%rsp)
+    xor %ebp, %ebp
+    jmp 4b
     .size entry_interrupt, . - entry_interrupt
 
     .type entry_overflow, @function

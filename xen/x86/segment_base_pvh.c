@@ -5,6 +5,7 @@
  */
 #include "xen/x86/segment_base.h"
 
+#include "xen/machine/cpu.h"
 #include "xen/x86/model_register.h"
 
 void segment_base_set_fs_pvh(uint64_t base)
@@ -12,7 +13,8 @@ void segment_base_set_fs_pvh(uint64_t base)
     model_register_write(MODEL_REGISTER_FS_BASE, base);
 }
 
+/* A program without a base of its own has the CPU's block there, as under PV: what comes by a door does without swapgs. */
 void segment_base_set_user_gs_pvh(uint64_t base)
 {
-    model_register_write(MODEL_REGISTER_INACTIVE_GS_BASE, base);
+    model_register_write(MODEL_REGISTER_INACTIVE_GS_BASE, base ? base : (uint64_t)cpu_current());
 }

@@ -45,7 +45,7 @@ void entry_trap(struct trap_frame *frame, uint64_t fault_address);
 void entry_prepare_user(struct trap_frame *frame);
 /* System calls that came by a `syscall` instruction, on all CPUs. */
 uint64_t trap_system_calls(void);
-/* Where the door of this mode begins, where it stands on the thread's stack, and where it is on its way back (NULL: the entry code looks itself). */
+/* Where the door of this mode begins, where it stands on the thread's stack, and where it is on its way back. */
 void trap_set_door(const char *entry, const char *inside, const char *leave, const char *leave_end);
 /* Reloads the frame. Events masked. */
 void entry_leave_to(struct trap_frame *frame) attribute_noreturn;

@@ -26,7 +26,7 @@ extern char entry_trap_0[], entry_trap_1[], entry_trap_3[], entry_trap_4[], entr
     entry_trap_7[], entry_trap_10[], entry_trap_11[], entry_trap_12[], entry_trap_13[], entry_trap_14[],
     entry_trap_16[], entry_trap_17[], entry_trap_19[];
 extern char entry_event_pv[], entry_failsafe_pv[], entry_system_call_pv[];
-extern char entry_door_pv[], entry_door_pv_inside[], leave_door[], leave_user_end[];
+extern char entry_door_pv[], entry_door_pv_inside[], leave_door_pv[], leave_user_end[];
 
 static void callback_register(uint16_t type, const char *entry)
 {
@@ -51,5 +51,5 @@ void trap_start_pv(void)
     if (hypercall_2(__HYPERVISOR_stack_switch, SELECTOR_KERNEL_STACK, (uint64_t)cpu_current()->entry_stack_top) != 0)
         panic("Xen refuses the entry stack");
     segment_base_set_user_gs_pv(0);
-    trap_set_door(entry_door_pv, entry_door_pv_inside, leave_door, leave_user_end);
+    trap_set_door(entry_door_pv, entry_door_pv_inside, leave_door_pv, leave_user_end);
 }

@@ -27,6 +27,7 @@
 #include "xen/x86/descriptors_pvh.h"
 #include "xen/x86/model_register.h"
 #include "xen/x86/processor.h"
+#include "xen/x86/segment_base.h"
 #include "xen/x86/trap.h"
 
 #define DESCRIPTOR_CODE 0x00af9b000000ffffull
@@ -67,7 +68,7 @@ _Static_assert(GATE_INTERRUPT - GATE_INTERRUPT_ABSENT == (uint64_t)GATE_PRESENT 
 /* entry_pvh.S makes the event's present. */
 struct gate gates_pvh[GATE_COUNT] attribute_aligned(16);
 
-extern char entry_gates_pvh[], entry_system_call_pvh[], entry_door_pvh[], entry_door_pvh_inside[], emergency_stack_top[];
+extern char entry_gates_pvh[], entry_system_call_pvh[], entry_door_pvh[], entry_door_pvh_inside[], leave_door_pvh[], leave_door_pvh_end[], emergency_stack_top[];
 
 static unsigned int gate_stack(unsigned int vector)
 {
@@ -126,6 +127,8 @@ void trap_start_cpu_pvh(void)
     if (!(processor_cpuid(LEAF_EXTENDED, 0).edx & EXTENDED_EDX_NO_EXECUTE))
         panic("the processor has no NX bit");
     descriptors_load(cpu_machine_current());
+    segment_base_set_user_gs(0);
+    cpu_machine_current()->user_gs_base = 0;
     model_register_write(MODEL_REGISTER_EFER, model_register_read(MODEL_REGISTER_EFER) | EFER_SYSCALL | EFER_NO_EXECUTE);
     model_register_write(MODEL_REGISTER_STAR, (uint64_t)SELECTOR_CODE << 32);
     model_register_write(MODEL_REGISTER_LSTAR, (uint64_t)entry_system_call_pvh);
@@ -137,7 +140,7 @@ void trap_start_pvh(void)
     struct xen_hvm_param callback = { .domid = DOMID_SELF, .index = HVM_PARAM_CALLBACK_IRQ, .value = CALLBACK_VECTOR };
 
     gates_fill();
-    trap_set_door(entry_door_pvh, entry_door_pvh_inside, NULL, NULL);
+    trap_set_door(entry_door_pvh, entry_door_pvh_inside, leave_door_pvh, leave_door_pvh_end);
     trap_start_cpu_pvh();
     long result = hypercall_2(__HYPERVISOR_hvm_op, HVMOP_set_param, (uint64_t)&callback);
     if (result != 0)
