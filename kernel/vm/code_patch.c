@@ -23,6 +23,7 @@
 
 #define AREA_BYTES 0x10000ull
 #define AREA_SLOTS (AREA_BYTES / DOOR_TRAMPOLINE_BYTES)
+#define PAGE_SLOTS (PAGE_SIZE / DOOR_TRAMPOLINE_BYTES) /* two words of bits */
 #define AREA_LIMIT 16u
 #define AREA_DISTANCE 0x40000000ull  /* how far from a site its trampolines may be put */
 #define SITE_LIMIT 8192u
@@ -110,11 +111,12 @@ static bool slot_fits(const struct patch_area *area, size_t slot, const struct d
 /* The pages that have been taken from come first. */
 static bool slot_find(struct patch_area *area, const struct door_site *site, struct patch *patch)
 {
-    for (int fresh = 0; fresh < 2; fresh++) {
-        for (size_t slot = 0; slot < AREA_SLOTS; slot++) {
-            size_t page = slot * DOOR_TRAMPOLINE_BYTES / PAGE_SIZE * (PAGE_SIZE / DOOR_TRAMPOLINE_BYTES / 64);
-            bool taken_from = area->used[page] || area->used[page + 1];
-            if (taken_from == fresh || !slot_fits(area, slot, site, patch->jump))
+    for (size_t i = 0; i < 2 * AREA_SLOTS / PAGE_SLOTS; i++) {
+        bool fresh = i >= AREA_SLOTS / PAGE_SLOTS;
+        size_t first = i % (AREA_SLOTS / PAGE_SLOTS) * PAGE_SLOTS;
+        bool taken_from = area->used[first / 64] || area->used[first / 64 + 1];
+        for (size_t slot = first; taken_from != fresh && slot < first + PAGE_SLOTS; slot++) {
+            if (!slot_fits(area, slot, site, patch->jump))
                 continue;
             patch->trampoline = area->base + slot * DOOR_TRAMPOLINE_BYTES;
             return true;
