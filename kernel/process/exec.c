@@ -11,6 +11,7 @@
 
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
+#include "kernel/device/random.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/process/exec_internal.h"
 #include "xen/machine/cpu.h"
@@ -366,6 +367,7 @@ long process_exec(const struct path *at, const char *path, unsigned int flags, c
     exec->arguments = arguments && arguments[0] ? arguments : no_arguments;
     exec->environment = environment;
     exec->randomize = !(process_current()->personality & PERSONALITY_NO_RANDOMIZE);
+    random_bytes(exec->random, sizeof(exec->random));
     task_fs_context(&context);
     long error = exec_open(&context, at, path, flags, &exec->file);
     if (error == 0)

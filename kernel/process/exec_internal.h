@@ -28,7 +28,11 @@ struct exec {
     uint8_t *auxiliary;               /* memory_allocate()d copy for /proc */
     size_t auxiliary_bytes;
     bool randomize;
+    unsigned int random_taken;        /* words of random[] that are used up */
+    uint32_t random[8];               /* drawn once: places of the stack, mappings, program and heap; then AT_RANDOM's bytes */
 };
+
+#define EXEC_RANDOM_WORD 4u           /* the first of AT_RANDOM's */
 
 /* Parses and maps the program and its interpreter into a fresh space. 0 or -Exxx, having said why where it is the file's fault. */
 int exec_load(struct exec *exec, const struct fs_context *context);
@@ -37,4 +41,4 @@ int exec_open(const struct fs_context *context, const struct path *at, const cha
 /* Arguments, environment and auxiliary vector. 0, -E2BIG, -ENOMEM. */
 int exec_build_stack(struct exec *exec);
 /* A page-aligned random offset below 2^bits pages; 0 when not randomizing. */
-uint64_t exec_random_pages(const struct exec *exec, unsigned int bits);
+uint64_t exec_random_pages(struct exec *exec, unsigned int bits);

@@ -11,7 +11,6 @@
 
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
-#include "kernel/device/random.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/process/exec_internal.h"
 
@@ -20,12 +19,11 @@
 #define STACK_GAP_LOW (128ull << 20)     /* kept below the stack's top even if its limit is small */
 #define RANDOM_BITS 22u
 
-uint64_t exec_random_pages(const struct exec *exec, unsigned int bits)
+uint64_t exec_random_pages(struct exec *exec, unsigned int bits)
 {
-    uint64_t value = 0;
+    assert(exec->random_taken < EXEC_RANDOM_WORD && bits < 32);
+    uint64_t value = exec->randomize ? exec->random[exec->random_taken++] : 0;
 
-    if (exec->randomize)
-        random_bytes(&value, sizeof(value));
     return (value & ((1ull << bits) - 1)) << PAGE_SHIFT;
 }
 

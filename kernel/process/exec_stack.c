@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "kernel/base/error.h"
-#include "kernel/device/random.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/process/exec_internal.h"
 
@@ -127,7 +126,6 @@ int exec_build_stack(struct exec *exec)
     struct auxiliary auxiliary;
     struct stack_image stack = { .top = exec->stack_top };
     size_t argument_count, environment_count;
-    uint8_t random[RANDOM_BYTES];
     uint64_t zero = 0;
 
     size_t strings = strings_length(exec->arguments, &argument_count) + strings_length(exec->environment, &environment_count);
@@ -139,7 +137,6 @@ int exec_build_stack(struct exec *exec)
     stack.buffer = memory_allocate_zeroed(stack.size_bytes);
     if (!stack.buffer)
         return -ENOMEM;
-    random_bytes(random, sizeof(random));
 
     stack_push(&stack, &zero, sizeof(zero));
     uint64_t name = stack_push(&stack, exec->path, strlen(exec->path) + 1);
@@ -151,7 +148,7 @@ int exec_build_stack(struct exec *exec)
     space->arguments_end = environment;
     uint64_t platform = stack_push(&stack, "x86_64", sizeof("x86_64"));
     stack.used = round_up(stack.used, 16);
-    uint64_t random_at = stack_push(&stack, random, sizeof(random));
+    uint64_t random_at = stack_push(&stack, exec->random + EXEC_RANDOM_WORD, RANDOM_BYTES);
 
     auxiliary_fill(&auxiliary, exec, platform, random_at, name);
     size_t vector_bytes = auxiliary.count * sizeof(auxiliary.entries[0]);
