@@ -53,9 +53,20 @@ static int clone_check(const struct clone_request *request)
     return 0;
 }
 
-/* A process's parts for the child, as the flags say. On error the caller's process_release() cleans up. */
-static int clone_process_parts(struct process *parent, struct process *child, uint64_t flags)
+#define STACK_NEAR 256u /* below the stack pointer: what the way out of the call pushes at once */
+
+static int clone_space(struct process *parent, struct process *child, const struct clone_request *request)
 {
+    uint64_t stack = request->stack != 0 ? request->stack : context_user_frame(&thread_current()->context)->rsp;
+    struct duplicate_written written = { { stack, stack - STACK_NEAR, request->flags & CLONE_CHILD_SETTID ? request->child_tid : 0 } };
+
+    return address_space_duplicate(parent->space, &written, &child->space);
+}
+
+/* A process's parts for the child, as the flags say. On error the caller's process_release() cleans up. */
+static int clone_process_parts(struct process *parent, struct process *child, const struct clone_request *request)
+{
+    uint64_t flags = request->flags;
     int error;
 
     if (flags & CLONE_VM) {
@@ -63,7 +74,7 @@ static int clone_process_parts(struct process *parent, struct process *child, ui
         address_space_take(child->space);
         address_space_enter(child->space);
     } else {
-        error = address_space_duplicate(parent->space, &child->space);
+        error = clone_space(parent, child, request);
         if (error != 0)
             return error;
     }
@@ -249,7 +260,7 @@ long process_clone(const struct clone_request *request)
         error = process_create(&process);
         if (error != 0)
             return error;
-        error = clone_process_parts(self->process, process, flags);
+        error = clone_process_parts(self->process, process, request);
         if (error != 0)
             goto undo_process;
     }

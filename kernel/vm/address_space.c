@@ -13,6 +13,8 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/vm/address_space_internal.h"
 
+#define DUPLICATE_DONE 0x80000000u /* in an entry's flags, here only: it is the copy's own */
+
 int address_space_create(struct address_space **space)
 {
     struct address_space *fresh = memory_allocate_zeroed(sizeof(*fresh));
@@ -55,14 +57,47 @@ void address_space_enter(struct address_space *space)
     atomic_fetch_add(&space->users, 1);
 }
 
+/* What the end of all entries needs: they come by address, and so do the areas, which are in no tree any more. */
+struct clearing {
+    struct area *area;
+    unsigned int count;
+};
+
+static void clearing_gone(void *context, uint64_t address, const struct paging_entry *entry)
+{
+    struct clearing *clearing = context;
+
+    while (address >= clearing->area->end)
+        clearing->area = list_first(&clearing->area->cache_link, struct area, cache_link);
+    page_release(page_from_pfn(entry->pfn));
+    if (++clearing->count % SPACE_BATCH == 0)
+        thread_yield_if_due();
+}
+
 void address_space_clear(struct address_space *space)
 {
-    rw_lock_write(&space->lock);
+    struct list areas = LIST_INITIALIZER(areas);
+    struct clearing clearing = { .count = 0 };
+    struct area *area, *next;
     struct tree_node *node;
+    bool emptied = false;
+
+    rw_lock_write(&space->lock);
     while ((node = tree_first(&space->areas))) {
-        struct area *area = tree_entry(node, struct area, node);
+        area = tree_entry(node, struct area, node);
         area_detach(space, area);
-        area_zap(area, area->start, area->end);
+        list_add_last(&areas, &area->cache_link);
+    }
+    if (!list_empty(&areas)) {
+        clearing.area = list_first(&areas, struct area, cache_link);
+        emptied = paging_root_empty(&space->root, clearing_gone, &clearing);
+    }
+    if (emptied)
+        atomic_store(&space->resident_pages, 0);
+    list_for_each_safe(area, next, &areas, cache_link) {
+        if (!emptied)
+            area_zap(area, area->start, area->end);
+        list_remove(&area->cache_link);
         area_free(area);
     }
     space->break_start = space->break_end = 0;
@@ -84,8 +119,25 @@ void address_space_release(struct address_space *space)
     space_retire(space);
 }
 
+/* Of the batch's pages those that both will write at once are copied now, which spares each side a fault. page_lock held. */
+static void duplicate_written(const struct area *area, uint64_t address, struct paging_entry *entries, size_t batch,
+                              const struct duplicate_written *written)
+{
+    for (size_t i = 0; written && i < array_count(written->addresses); i++) {
+        uint64_t at = (PAGE_ROUND_DOWN(written->addresses[i]) - address) >> PAGE_SHIFT;
+        if (written->addresses[i] < address || at >= batch ||
+            (entries[at].flags & (PAGING_WRITE | PAGING_LARGE | DUPLICATE_DONE)) != PAGING_WRITE)
+            continue;
+        struct page *copy = page_allocate(0, PAGE_ANONYMOUS, PAGE_ALLOCATE_ATOMIC);
+        if (!copy)
+            continue;
+        memcpy(page_address(copy), page_address(page_from_pfn(entries[at].pfn)), PAGE_SIZE);
+        entries[at] = (struct paging_entry){ page_pfn(copy), area->protection | DUPLICATE_DONE };
+    }
+}
+
 /* Copies the entries of one private area, making them copy-on-write on both sides. Both page_locks are free. */
-static int area_duplicate_pages(struct area *area, struct area *copy)
+static int area_duplicate_pages(struct area *area, struct area *copy, const struct duplicate_written *written)
 {
     struct paging_entry entries[SPACE_BATCH], changed[SPACE_BATCH];
     uint64_t start = area->start, end = area->end;
@@ -105,11 +157,16 @@ static int area_duplicate_pages(struct area *area, struct area *copy)
         size_t batch = (size_t)minimum((minimum(end, table_end) - address) >> PAGE_SHIFT, (uint64_t)SPACE_BATCH), used = 0, writable = 0;
         mutex_lock(&area->space->page_lock);
         paging_query(&area->space->root, address, entries, batch);
+        duplicate_written(area, address, entries, batch, written);
         for (size_t i = 0; i < batch; i++) {
             changed[i].flags = 0;
             if (!paging_entry_used(&entries[i]))
                 continue;
             used++;
+            if (entries[i].flags & DUPLICATE_DONE) {
+                entries[i].flags &= ~DUPLICATE_DONE;
+                continue;
+            }
             page_take(page_from_pfn(entries[i].pfn));
             bool shared_already = entries[i].flags & PAGING_COPY_ON_WRITE;
             entries[i].flags = (entries[i].flags & (PAGING_READ | PAGING_EXECUTE)) | PAGING_COPY_ON_WRITE;
@@ -136,7 +193,7 @@ static int area_duplicate_pages(struct area *area, struct area *copy)
     return error;
 }
 
-static int area_duplicate(struct area *area, struct address_space *space)
+static int area_duplicate(struct area *area, struct address_space *space, const struct duplicate_written *written)
 {
     struct area *copy = area_create(space, area->start, area->end, area->protection, area->flags & ~AREA_LOCKED, area->backing,
                                     area->backing_index, area->name);
@@ -147,10 +204,10 @@ static int area_duplicate(struct area *area, struct address_space *space)
     /* Shared and special pages are found again by faults. */
     if (!area_is_private(area) || (area->flags & AREA_WIPE_ON_FORK))
         return 0;
-    return area_duplicate_pages(area, copy);
+    return area_duplicate_pages(area, copy, written);
 }
 
-int address_space_duplicate(struct address_space *space, struct address_space **copy)
+int address_space_duplicate(struct address_space *space, const struct duplicate_written *written, struct address_space **copy)
 {
     struct address_space *fresh;
     int error = address_space_create(&fresh);
@@ -169,7 +226,7 @@ int address_space_duplicate(struct address_space *space, struct address_space **
     for (struct tree_node *node = tree_first(&space->areas); node && error == 0; node = tree_next(node)) {
         struct area *area = tree_entry(node, struct area, node);
         if (!(area->flags & AREA_DONT_FORK))
-            error = area_duplicate(area, fresh);
+            error = area_duplicate(area, fresh, written);
     }
     if (error == 0)
         error = code_patch_duplicate(space, fresh);
@@ -178,6 +235,7 @@ int address_space_duplicate(struct address_space *space, struct address_space **
         address_space_release(fresh);
         return error;
     }
+    paging_root_seal(&fresh->root);
     *copy = fresh;
     return 0;
 }

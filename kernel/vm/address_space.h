@@ -108,8 +108,12 @@ void address_space_enter(struct address_space *space);
 void address_space_leave(struct address_space *space);
 /* Unmaps everything. */
 void address_space_clear(struct address_space *space);
-/* A copy for fork: areas duplicated, private pages shared copy-on-write. 0 or -ENOMEM. */
-int address_space_duplicate(struct address_space *space, struct address_space **copy);
+/* Where the two who come out of a fork will write at once: addresses of pages that are better copied. 0: none. */
+struct duplicate_written {
+    uint64_t addresses[3];
+};
+/* A copy for fork: areas duplicated, private pages shared copy-on-write, but for what is `written` (or NULL). 0 or -ENOMEM. */
+int address_space_duplicate(struct address_space *space, const struct duplicate_written *written, struct address_space **copy);
 
 struct area_request {
     uint64_t address;           /* hint, or exact with fixed */

@@ -206,7 +206,7 @@ static void random_test(size_t pages, size_t most)
     static struct model copies[MANY_PAGES];
     struct address_space *copy;
     __builtin_memcpy(copies, models, sizeof(copies));
-    good = address_space_duplicate(space, &copy) == 0;
+    good = address_space_duplicate(space, NULL, &copy) == 0;
     for (unsigned int round = 0; good && round < 400; round++) {
         bool first = random_next() % 2;
         space_use(first ? space : copy);
@@ -300,7 +300,7 @@ static void large_test(bool advised)
            address_space_protect(space, BASE, MANY_PAGES * PAGE_SIZE, READ_WRITE) == 0 && numbers_store(MANY_PAGES - LARGE, LARGE);
     tap_case(good && large_count(space, 0, MANY_PAGES) == whole, "they stay so when the rights to all change");
 
-    good = address_space_duplicate(space, &copy) == 0 && large_count(space, 0, MANY_PAGES) == whole &&
+    good = address_space_duplicate(space, NULL, &copy) == 0 && large_count(space, 0, MANY_PAGES) == whole &&
            large_count(copy, 0, MANY_PAGES) == whole && user_store(address_of(7 * LARGE + 3), &other) == 0;
     space_use(copy);
     good &= numbers_check(0, 0, true) && user_store(address_of(6 * LARGE), &other) == 0;

@@ -177,7 +177,7 @@ static void code_comes_and_goes(void **state)
     assert_int_equal(code_patch_repair(space, BASE + 64 * 5 + 9), 0);
 
     /* A child has them too, and loses its own alone. */
-    assert_int_equal(address_space_duplicate(space, &copy), 0);
+    assert_int_equal(address_space_duplicate(space, NULL, &copy), 0);
     assert_int_equal(jumps_count(copy, BASE), 5);
     assert_true(code_patch_repair(copy, BASE + 64 * 3 + 9) != 0);
     assert_int_equal(code_patch_stop(copy), 0);
@@ -233,7 +233,7 @@ static void memory_that_runs_out_leaves_code_alone(void **state)
         host_fail_allocations_after(successes);
         if (code_patch_due(space, BASE + 7) || code_patch_due(space, BASE + 7))
             sites_make(space, BASE);
-        int error = address_space_duplicate(space, &copy);
+        int error = address_space_duplicate(space, NULL, &copy);
         host_fail_allocations_after(-1);
         assert_true(error == 0 || error == -ENOMEM);
         unsigned int count = jumps_count(space, BASE);

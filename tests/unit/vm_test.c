@@ -148,7 +148,7 @@ static void model_fork(struct address_space *space, struct model *model)
     struct address_space *copy;
 
     memcpy(copy_model, model, sizeof(copy_model));
-    assert_int_equal(address_space_duplicate(space, &copy), 0);
+    assert_int_equal(address_space_duplicate(space, NULL, &copy), 0);
     model_write(space, model, 0, PAGES / 2);
     model_write(copy, copy_model, PAGES / 4, PAGES / 2);
     space_check(copy, copy_model, PAGES);
@@ -463,7 +463,7 @@ static void memory_that_runs_out_is_told(void **state)
             error = address_space_write(space, page_at(i), &byte, 1) == 1 ? 0 : -ENOMEM;
         if (error == 0)
             error = address_space_protect(space, page_at(10), 5 * PAGE_SIZE, PAGING_READ);
-        if (error == 0 && (error = address_space_duplicate(space, &copy)) == 0) {
+        if (error == 0 && (error = address_space_duplicate(space, NULL, &copy)) == 0) {
             address_space_leave(copy);
             address_space_release(copy);
         }

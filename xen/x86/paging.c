@@ -37,6 +37,17 @@ int paging_root_create(struct paging_root *root)
     return ops->root_create(root);
 }
 
+void paging_root_seal(struct paging_root *root)
+{
+    if (ops->root_seal)
+        ops->root_seal(root);
+}
+
+bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context)
+{
+    return ops->root_empty && ops->root_empty(root, gone, context);
+}
+
 void paging_root_destroy(struct paging_root *root)
 {
     atomic_store(&root->dying, true);

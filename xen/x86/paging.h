@@ -23,6 +23,7 @@
 #define PAGING_PRESENT 64u    /* in answers only; an entry mapped with protection 0 (PROT_NONE) is not present */
 #define PAGING_MAPPED 256u    /* in answers: there is a page, present or PROT_NONE; so that flags are never 0 then */
 #define PAGING_COPY_ON_WRITE 128u /* software bit, kept with the entry; such an entry is never writable */
+#define PAGING_UNUSED 1024u   /* to map: nobody has asked for this page, so it is not accessed yet */
 #define PAGING_LARGE 512u     /* in answers only: the page is part of a large entry */
 #define PAGING_LARGE_COUNT 512u /* pages of a large entry: 2 MiB */
 
@@ -43,6 +44,7 @@ struct paging_root {
     uint64_t table_pages;   /* l pages used for tables */
     uint64_t large_count;   /* l large entries, */
     pfn_t large_tables;     /* l and as many tables for their parts, each with the next one's number in it */
+    bool fresh;             /* l PV: its tables are ordinary memory still, as no CPU has had it */
     atomic_bool dying;      /* a CPU that still has it active leaves it at its next kick */
 };
 
@@ -54,6 +56,14 @@ struct paging_table_allocator {
 void paging_set_table_allocator(const struct paging_table_allocator *allocator);
 
 int paging_root_create(struct paging_root *root);
+/* Until a CPU takes it, entries of a new root cost little; this gives it to Xen, so that whoever activates it need not. */
+void paging_root_seal(struct paging_root *root);
+/*
+ * Unmaps everything at once, and frees the tables; `gone` is told of each entry in order, which no TLB has any more, with nothing
+ * locked. Nobody else changes the root meanwhile. False, with nothing done, where entry by entry is the way (paging_unmap).
+ */
+typedef void (*paging_gone)(void *context, uint64_t address, const struct paging_entry *entry);
+bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context);
 /* All user pages must have been unmapped; frees the tables. No thread may have it any more (a CPU may: kernel threads run on whatever is there). */
 void paging_root_destroy(struct paging_root *root);
 /* Makes it this CPU's; events masked. */
@@ -94,6 +104,8 @@ void paging_leave_dying(void);
 /* What differs between PV and PVH; the functions above call the active table. Same rules. */
 struct paging_ops {
     int (*root_create)(struct paging_root *root);
+    void (*root_seal)(struct paging_root *root); /* NULL: nothing to be done; the next one: never */
+    bool (*root_empty)(struct paging_root *root, paging_gone gone, void *context);
     void (*root_destroy)(struct paging_root *root);
     void (*root_activate)(struct paging_root *root);
     int (*map)(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count);

@@ -52,6 +52,31 @@ void paging_root_destroy(struct paging_root *root)
             abort(); /* all user pages must have been unmapped */
 }
 
+void paging_root_seal(struct paging_root *root)
+{
+}
+
+bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context)
+{
+    struct host_mapping **link, **lowest;
+
+    pthread_mutex_lock(&lock);
+    do {
+        lowest = NULL;
+        for (link = &mappings; *link; link = &(*link)->next)
+            if ((*link)->root == root && (!lowest || (*link)->address < (*lowest)->address))
+                lowest = link;
+        struct host_mapping *mapping = lowest ? *lowest : NULL;
+        if (mapping) {
+            *lowest = mapping->next;
+            gone(context, mapping->address, &mapping->entry);
+            free(mapping);
+        }
+    } while (lowest);
+    pthread_mutex_unlock(&lock);
+    return true;
+}
+
 void paging_leave(void)
 {
 }

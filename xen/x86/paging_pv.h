@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What paging_pv.c (entries) and paging_root_pv.c (roots, from their making to their end) share: walking, and the two ways to
+ * write a table: a store while its root is fresh, an update that Xen carries out afterwards.
+ */
+#pragma once
+
+#include "xen/x86/frames.h"
+#include "xen/x86/page_change.h"
+#include "xen/x86/paging_internal.h"
+
+#define ROOT_FRESH_TABLES 32u  /* a fresh root with more is given to Xen, so that it has not too much to look at in one go */
+
+static inline uint64_t *table_at(pfn_t table)
+{
+    return frames_address(table);
+}
+
+static inline uint64_t table_read(pfn_t table, unsigned int index)
+{
+    return read_once(table_at(table)[index]);
+}
+
+static inline bool table_next(pfn_t table, unsigned int index, pfn_t *next)
+{
+    uint64_t entry = table_read(table, index);
+
+    return (entry & PAGE_TABLE_PRESENT) && frames_pfn_of_gfn((gfn_t){ page_table_frame(entry) }, next);
+}
+
+static inline uint64_t link_to(pfn_t table)
+{
+    return (frames_gfn(table).number << PAGE_SHIFT) | PAGE_TABLE_LINK;
+}
+
+/* Root's lock held. */
+static inline void entry_set(const struct paging_root *root, struct page_change *change, pfn_t table, unsigned int index, uint64_t value)
+{
+    if (root->fresh)
+        write_once(table_at(table)[index], value);
+    else
+        page_change_add(change, table, index, value);
+}
+
+/* Gives a fresh root to Xen: its tables become tables. Root's lock held. */
+void root_seal_locked(struct paging_root *root);
+/* The kernel's entries of the root never change once kernel mappings have their L3. 0 or -ENOMEM. The kernel root's lock held. */
+int kernel_l3_make(struct page_change *change);
+
+int root_create_pv(struct paging_root *root);
+void root_seal_pv(struct paging_root *root);
+bool root_empty_pv(struct paging_root *root, paging_gone gone, void *context);
+void root_destroy_pv(struct paging_root *root);
+void root_activate_pv(struct paging_root *root);
