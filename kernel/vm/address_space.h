@@ -86,6 +86,7 @@ struct address_space {
     uint64_t mapped_pages;            /* w sizes of all areas */
     uint64_t data_pages;              /* w of private writable ones */
     uint64_t locked_pages;            /* w of locked ones */
+    atomic_uint expect_pages, expect_left; /* a a hint: what small areas came to, and how many may be taken to come to it (area.c) */
     _Atomic uint64_t resident_pages;
     uint64_t resident_peak_pages;
     _Atomic uint64_t faults_minor, faults_major;

@@ -15,7 +15,9 @@
 #define AREA_COUNT_LIMIT 65530u   /* Linux's vm.max_map_count */
 #define SPACE_TABLE_BYTES (512ull * PAGE_SIZE) /* what one lowest page table maps */
 #define SPACE_BATCH 64u           /* page-table entries handled in one go */
-#define FAULT_CLUSTER 16u         /* pages one fault may bring in */
+#define FAULT_CLUSTER 16u         /* pages one fault may bring in, */
+#define FAULT_LIMIT 64u           /* of what has been gone through for long, */
+#define FAULT_SHARE 16u           /* so that this is one part of so many */
 #define FAULT_PRIVATE 0x10000u    /* an access: to have a page of one's own there, whatever the protection; private areas */
 #define PROTECTION_ALL (PAGING_READ | PAGING_WRITE | PAGING_EXECUTE)
 
@@ -54,6 +56,8 @@ void area_set_bounds(struct area *area, uint64_t start, uint64_t end, uint64_t b
 void area_set_kind(struct area *area, uint32_t protection, uint32_t flags);
 /* [start, end) holds pages now. page_lock held. */
 void area_touch(struct area *area, uint64_t start, uint64_t end);
+/* How many pages the first fault in an area of zero pages is to bring: what the last ones like it came to. */
+size_t area_expect(struct address_space *space);
 /* The part of [start, end) in which the area may hold pages; false: none. */
 bool area_touched_range(const struct area *area, uint64_t *start, uint64_t *end);
 

@@ -9,6 +9,8 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/vm/address_space_internal.h"
 
+#define EXPECT_TIMES 8u
+
 struct area *area_create(struct address_space *space, uint64_t start, uint64_t end, uint32_t protection, uint32_t flags,
                          struct area_backing *backing, uint64_t backing_index, const char *name)
 {
@@ -187,11 +189,40 @@ bool area_touched_range(const struct area *area, uint64_t *start, uint64_t *end)
     return *start < *end;
 }
 
+/*
+ * What zero pages are brought ahead for is learnt from areas that end. One of which all pages were used lets the next few begin with as
+ * many at once; one with pages that nobody used halves that. Areas that never end confirm nothing: the few are all there is to lose.
+ */
+size_t area_expect(struct address_space *space)
+{
+    unsigned int left = atomic_load_explicit(&space->expect_left, memory_order_relaxed);
+
+    if (left == 0)
+        return 1;
+    atomic_store_explicit(&space->expect_left, left - 1, memory_order_relaxed);
+    return atomic_load_explicit(&space->expect_pages, memory_order_relaxed);
+}
+
+static void area_learn(struct address_space *space, size_t used, size_t unused)
+{
+    unsigned int pages = atomic_load_explicit(&space->expect_pages, memory_order_relaxed);
+
+    if (unused > 0)
+        pages /= 2;
+    else if (used > 1)
+        pages = (unsigned int)minimum(used, (size_t)FAULT_CLUSTER);
+    else
+        return;
+    atomic_store_explicit(&space->expect_pages, pages, memory_order_relaxed);
+    atomic_store_explicit(&space->expect_left, pages > 1 ? EXPECT_TIMES : 0, memory_order_relaxed);
+}
+
 void area_zap(struct area *area, uint64_t start, uint64_t end)
 {
     struct address_space *space = area->space;
     struct paging_entry few[SPACE_BATCH], *old = few, *many = NULL;
     uint64_t limit = SPACE_BATCH;
+    size_t used = 0, unused = 0;
 
     if (!area_touched_range(area, &start, &end))
         return;
@@ -211,10 +242,14 @@ void area_zap(struct area *area, uint64_t start, uint64_t end)
             if (paging_entry_used(&old[i])) {
                 page_release(page_from_pfn(old[i].pfn));
                 gone++;
+                unused += !(old[i].flags & PAGING_ACCESSED);
             }
+        used += gone;
         atomic_fetch_sub(&space->resident_pages, gone);
         address += batch << PAGE_SHIFT;
         thread_yield_if_due();
     }
     memory_free(many);
+    if (!area->backing)
+        area_learn(space, used - unused, unused);
 }

@@ -3,7 +3,8 @@
  * Page faults: the one place where pages enter an address space.
  *
  *   anonymous           zero pages, a cluster that grows while the program goes forward; or 2 MiB at once (large_page.c)
- *   private file        the cache's pages read-only (marked copy-on-write) with up to 15 neighbours; a copy on write
+ *   private file        the cache's pages read-only (marked copy-on-write) with up to 15 neighbours, up to 63 that follow
+ *                       for those going forward; a copy on write
  *   shared file         the cache's pages; writable only once dirty, so that the first store is seen
  *   shared memory       the cache's pages, made on demand
  *   special             what the backing gives
@@ -30,8 +31,9 @@ struct fault {
     uint64_t start;        /* window: pages that come along */
     size_t count;
     size_t target;         /* address within the window */
-    struct page *pages[FAULT_CLUSTER];
-    struct paging_entry entries[FAULT_CLUSTER];
+    struct page *pages[FAULT_LIMIT];
+    struct paging_entry entries[FAULT_LIMIT];
+    uint64_t used;         /* bit per page of the window: an entry was there when it was looked at */
 };
 
 #define FAULT_RETRY 1      /* things changed: look again */
@@ -77,11 +79,35 @@ static int fault_map(struct fault *fault, size_t mapped)
 }
 
 /* After a failed paging_map() of fresh entries: takes back what was mapped. page_lock held. */
-static void fault_unmap(struct fault *fault, const struct paging_entry *before)
+static void fault_unmap(struct fault *fault)
 {
     for (size_t i = 0; i < fault->count; i++)
-        if (fault->entries[i].flags != 0 && !paging_entry_used(&before[i]))
+        if (fault->entries[i].flags != 0)
             paging_unmap(&fault->space->root, fault->start + (i << PAGE_SHIFT), NULL, 1);
+}
+
+/* Looks which pages of the window are there. page_lock held. */
+static void fault_look(struct fault *fault)
+{
+    struct paging_entry entries[FAULT_CLUSTER];
+    uint64_t start = fault->start, end = start + (fault->count << PAGE_SHIFT);
+
+    fault->used = 0;
+    if (!area_touched_range(fault->area, &start, &end))
+        return;
+    for (size_t i = (start - fault->start) >> PAGE_SHIFT; start < end;) {
+        size_t batch = (size_t)minimum((end - start) >> PAGE_SHIFT, (uint64_t)FAULT_CLUSTER);
+        paging_query(&fault->space->root, start, entries, batch);
+        for (size_t at = 0; at < batch; at++, i++)
+            if (paging_entry_used(&entries[at]))
+                fault->used |= 1ull << i;
+        start += batch << PAGE_SHIFT;
+    }
+}
+
+static bool fault_vacant(const struct fault *fault, size_t page)
+{
+    return !(fault->used >> page & 1);
 }
 
 int address_space_replace_page(struct address_space *space, uint64_t address, struct paging_entry now, struct page *copy, uint32_t protection)
@@ -180,16 +206,25 @@ static int fault_present(struct fault *fault, struct paging_entry entry)
     return 0;
 }
 
-/* How many zero pages this fault brings: 1 for jumpers in small programs, more for large ones, 16 for those going forward. */
+/*
+ * How many zero pages this fault brings: 1 for jumpers in small programs, more for large ones; 16 for those going forward, and 64 once that is
+ * a small part of what they have gone through. The first fault of an area brings what areas before it came to (area_learn).
+ */
 static size_t fault_cluster(struct fault *fault)
 {
     struct page_statistics statistics;
+    struct area *area = fault->area;
     uint64_t resident = atomic_load_explicit(&fault->space->resident_pages, memory_order_relaxed);
-    uint32_t last = atomic_load_explicit(&fault->area->fault_cluster, memory_order_relaxed);
+    uint64_t touched = read_once(area->touched_start);
+    uint32_t last = atomic_load_explicit(&area->fault_cluster, memory_order_relaxed);
     size_t cluster = (size_t)minimum(maximum(resident / 128, 1ull), (uint64_t)FAULT_CLUSTER / 2);
 
-    if (atomic_load_explicit(&fault->area->fault_next, memory_order_relaxed) == fault->address)
-        cluster = minimum(maximum((size_t)last * 2, cluster), (size_t)FAULT_CLUSTER);
+    if (atomic_load_explicit(&area->fault_next, memory_order_relaxed) == fault->address) {
+        bool far = fault->address > touched && fault->address - touched >= FAULT_LIMIT * FAULT_SHARE * PAGE_SIZE;
+        cluster = minimum(maximum((size_t)last * 2, cluster), (size_t)(far ? FAULT_LIMIT : FAULT_CLUSTER));
+    } else if (touched == UINT64_MAX && !area->backing) {
+        cluster = maximum(cluster, area_expect(fault->space));
+    }
     if (cluster > 1) {
         page_statistics_get(&statistics);
         if (statistics.free_pages < statistics.total_pages / 8)
@@ -198,58 +233,83 @@ static size_t fault_cluster(struct fault *fault)
     return cluster;
 }
 
-static int fault_anonymous(struct fault *fault)
+/* Who goes forward will come to `next`, after so many pages that this fault brought. */
+static void fault_expect(struct fault *fault, uint64_t next, size_t cluster)
 {
-    struct paging_entry before[FAULT_CLUSTER];
-    struct address_space *space = fault->space;
-    struct area *area = fault->area;
-    size_t cluster = fault_cluster(fault), mapped = 0;
-    /* Stacks are used downwards: what comes along lies below. */
-    bool down = area->flags & AREA_GROWS_DOWN;
-    uint64_t start = down ? fault->address - minimum((uint64_t)(cluster - 1) << PAGE_SHIFT, fault->address) : fault->address;
-    uint64_t end = down ? fault->address + PAGE_SIZE : fault->address + (cluster << PAGE_SHIFT);
-    int error;
+    atomic_store_explicit(&fault->area->fault_next, next, memory_order_relaxed);
+    atomic_store_explicit(&fault->area->fault_cluster, (uint32_t)cluster, memory_order_relaxed);
+}
 
-    if (fault_writes(fault) && large_page_bring(area, fault->address)) {
-        atomic_store_explicit(&area->fault_next, round_down(start, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES, memory_order_relaxed);
-        return 0;
-    }
-    if (paging_has_large() && !down) /* the next 2 MiB stay whole */
-        end = minimum(end, round_down(start, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES);
-    fault_set_window(fault, start, end);
+/* Pages for what is vacant in the window; those that were not asked for may fail to come. 0 or -ENOMEM. */
+static int fault_allocate_zeroed(struct fault *fault)
+{
     for (size_t i = 0; i < fault->count; i++)
         fault->pages[i] = NULL;
     fault->pages[fault->target] = page_allocate(0, PAGE_ANONYMOUS, PAGE_ALLOCATE_ZERO);
     if (!fault->pages[fault->target])
         return -ENOMEM;
-    if (fault->count > 1) {
-        mutex_lock(&space->page_lock);
-        paging_query(&space->root, fault->start, before, fault->count);
-        mutex_unlock(&space->page_lock);
-        for (size_t i = 0; i < fault->count; i++)
-            if (i != fault->target && !paging_entry_used(&before[i]))
-                fault->pages[i] = page_allocate(0, PAGE_ANONYMOUS, PAGE_ALLOCATE_ZERO);
-    }
+    if (fault->count == 1)
+        return 0;
+    mutex_lock(&fault->space->page_lock);
+    fault_look(fault);
+    mutex_unlock(&fault->space->page_lock);
+    for (size_t i = 0; i < fault->count; i++)
+        if (i != fault->target && fault_vacant(fault, i))
+            fault->pages[i] = page_allocate(0, PAGE_ANONYMOUS, PAGE_ALLOCATE_ZERO);
+    return 0;
+}
+
+/* Maps fault->pages where nothing is, and leaves there what was not mapped. */
+static int fault_map_zeroed(struct fault *fault)
+{
+    struct address_space *space = fault->space;
+    size_t mapped = 0;
+    int error = 0;
+
     mutex_lock(&space->page_lock);
-    paging_query(&space->root, fault->start, before, fault->count);
+    fault_look(fault);
     for (size_t i = 0; i < fault->count; i++) {
         fault->entries[i].flags = 0;
-        if (fault->pages[i] && !paging_entry_used(&before[i])) {
-            fault->entries[i] = (struct paging_entry){ page_pfn(fault->pages[i]), area->protection };
-            mapped++;
-        }
+        if (!fault->pages[i] || !fault_vacant(fault, i))
+            continue;
+        fault->entries[i] = (struct paging_entry){ page_pfn(fault->pages[i]), fault->area->protection };
+        if (i != fault->target)
+            fault->entries[i].flags |= PAGING_UNUSED;
+        mapped++;
     }
-    error = mapped > 0 ? fault_map(fault, mapped) : 0;
+    if (mapped > 0)
+        error = fault_map(fault, mapped);
     if (error != 0)
-        fault_unmap(fault, before);
+        fault_unmap(fault);
     mutex_unlock(&space->page_lock);
-    for (size_t i = 0; i < fault->count; i++)
-        if (error == 0 && fault->entries[i].flags != 0)
+    for (size_t i = 0; i < fault->count && error == 0; i++)
+        if (fault->entries[i].flags != 0)
             fault->pages[i] = NULL;
+    return error;
+}
+
+static int fault_anonymous(struct fault *fault)
+{
+    struct area *area = fault->area;
+    size_t cluster = fault_cluster(fault);
+    /* Stacks are used downwards: what comes along lies below. */
+    bool down = area->flags & AREA_GROWS_DOWN;
+    uint64_t start = down ? fault->address - minimum((uint64_t)(cluster - 1) << PAGE_SHIFT, fault->address) : fault->address;
+    uint64_t end = down ? fault->address + PAGE_SIZE : fault->address + (cluster << PAGE_SHIFT);
+
+    if (fault_writes(fault) && large_page_bring(area, fault->address)) {
+        fault_expect(fault, round_down(start, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES, FAULT_CLUSTER);
+        return 0;
+    }
+    if (paging_has_large() && !down) /* the next 2 MiB stay whole */
+        end = minimum(end, round_down(start, SPACE_TABLE_BYTES) + SPACE_TABLE_BYTES);
+    fault_set_window(fault, start, end);
+    int error = fault_allocate_zeroed(fault);
+    if (error != 0)
+        return error;
+    error = fault_map_zeroed(fault);
     fault_release_pages(fault);
-    atomic_store_explicit(&area->fault_next, down ? fault->start - PAGE_SIZE : fault->start + (fault->count << PAGE_SHIFT),
-                          memory_order_relaxed);
-    atomic_store_explicit(&area->fault_cluster, (uint32_t)fault->count, memory_order_relaxed);
+    fault_expect(fault, down ? fault->start - PAGE_SIZE : fault->start + (fault->count << PAGE_SHIFT), fault->count);
     return error;
 }
 
@@ -274,7 +334,6 @@ static uint32_t fault_cached_flags(const struct fault *fault, const struct page 
 static int fault_map_cached(struct fault *fault, struct page *copy)
 {
     struct page_cache *cache = fault->area->backing->cache;
-    struct paging_entry before[FAULT_CLUSTER];
     uint64_t first = area_index(fault->area, fault->start);
     size_t mapped = 0;
     int result = FAULT_RETRY;
@@ -285,11 +344,11 @@ static int fault_map_cached(struct fault *fault, struct page *copy)
     if (target->owner == cache && target->index < limit && fault_writes(fault) && !copy)
         page_cache_set_dirty(cache, target);
     mutex_lock(&fault->space->page_lock);
-    paging_query(&fault->space->root, fault->start, before, fault->count);
+    fault_look(fault);
     for (size_t i = 0; i < fault->count; i++) {
         struct page *page = fault->pages[i];
         fault->entries[i].flags = 0;
-        if (!page || paging_entry_used(&before[i]) || page->owner != cache || page->index != first + i || first + i >= limit)
+        if (!page || !fault_vacant(fault, i) || page->owner != cache || page->index != first + i || first + i >= limit)
             continue;
         if (i == fault->target && copy)
             fault->entries[i] = (struct paging_entry){ page_pfn(copy), fault->area->protection };
@@ -304,7 +363,7 @@ static int fault_map_cached(struct fault *fault, struct page *copy)
                 page_take(i == fault->target && copy ? copy : fault->pages[i]);
         result = fault_map(fault, mapped);
         if (result != 0) {
-            fault_unmap(fault, before);
+            fault_unmap(fault);
             for (size_t i = 0; i < fault->count; i++)
                 if (fault->entries[i].flags != 0)
                     page_release(i == fault->target && copy ? copy : fault->pages[i]);
@@ -331,25 +390,38 @@ static int fault_make_pages(struct fault *fault, struct page_cache *cache)
             break;
         }
     }
-    atomic_store_explicit(&fault->area->fault_next, fault->address + (cluster << PAGE_SHIFT), memory_order_relaxed);
-    atomic_store_explicit(&fault->area->fault_cluster, (uint32_t)cluster, memory_order_relaxed);
+    fault_expect(fault, fault->address + (cluster << PAGE_SHIFT), cluster);
     return 0;
+}
+
+/* The cached pages that may come along: those around; for those going forward what follows, more and more of it. */
+static void fault_set_cached_window(struct fault *fault)
+{
+    struct area *area = fault->area;
+    uint64_t start = round_down(fault->address, (uint64_t)FAULT_CLUSTER * PAGE_SIZE), pages = FAULT_CLUSTER;
+
+    if (atomic_load_explicit(&area->fault_next, memory_order_relaxed) == fault->address) {
+        start = fault->address;
+        pages = minimum(atomic_load_explicit(&area->fault_cluster, memory_order_relaxed) * 2ull, (uint64_t)FAULT_LIMIT);
+    }
+    fault_set_window(fault, start, start + pages * PAGE_SIZE);
 }
 
 static int fault_cached(struct fault *fault)
 {
     struct page_cache *cache = fault->area->backing->cache;
     struct page *copy = NULL;
-    uint64_t window = round_down(fault->address, (uint64_t)FAULT_CLUSTER * PAGE_SIZE);
     int error = 0;
 
-    fault_set_window(fault, window, window + FAULT_CLUSTER * PAGE_SIZE);
+    fault_set_cached_window(fault);
     page_cache_get_present(cache, area_index(fault->area, fault->start), fault->pages, fault->count);
     if (!fault->pages[fault->target]) {
         if (area_index(fault->area, fault->address) >= (read_once(cache->size_bytes) + PAGE_MASK) >> PAGE_SHIFT)
             error = -ENXIO;
         else
             error = cache->source ? FAULT_READ : fault_make_pages(fault, cache);
+    } else {
+        fault_expect(fault, fault->start + (fault->count << PAGE_SHIFT), fault->count);
     }
     if (error == 0 && fault_writes(fault) && area_is_private(fault->area)) {
         copy = page_allocate(0, PAGE_ANONYMOUS, 0);
@@ -392,13 +464,17 @@ static int fault_special(struct fault *fault)
 /* The area is known to allow the access. space->lock held for reading. */
 static int fault_serve(struct fault *fault)
 {
+    struct area *area = fault->area;
     struct paging_entry entry;
 
-    mutex_lock(&fault->space->page_lock);
-    paging_query(&fault->space->root, fault->address, &entry, 1);
-    mutex_unlock(&fault->space->page_lock);
-    if (paging_entry_used(&entry))
-        return fault_present(fault, entry);
+    /* Outside of what was ever touched nothing is there, or came this moment: all look again before they map. */
+    if (fault->address >= read_once(area->touched_start) && fault->address < read_once(area->touched_end)) {
+        mutex_lock(&fault->space->page_lock);
+        paging_query(&fault->space->root, fault->address, &entry, 1);
+        mutex_unlock(&fault->space->page_lock);
+        if (paging_entry_used(&entry))
+            return fault_present(fault, entry);
+    }
     if (fault->area->flags & AREA_SPECIAL)
         return fault_special(fault);
     return fault->area->backing ? fault_cached(fault) : fault_anonymous(fault);

@@ -9,7 +9,7 @@
 
 static uint64_t entry_rights(uint32_t flags)
 {
-    uint64_t rights = PAGE_TABLE_PRESENT | PAGE_TABLE_USER | PAGE_TABLE_ACCESSED;
+    uint64_t rights = PAGE_TABLE_PRESENT | PAGE_TABLE_USER | (flags & PAGING_UNUSED ? 0 : PAGE_TABLE_ACCESSED);
 
     if ((flags & PAGING_WRITE) && !(flags & PAGING_COPY_ON_WRITE))
         rights |= PAGE_TABLE_WRITE;
@@ -64,7 +64,7 @@ uint64_t page_entry_protect(uint64_t old, uint32_t protection)
 
     if (protection == 0)
         return entry_prot_none(entry.pfn, old);
-    entry.flags = (entry.flags & PAGING_COPY_ON_WRITE) | protection;
+    entry.flags = (entry.flags & PAGING_COPY_ON_WRITE) | protection | (old & PAGE_TABLE_ACCESSED ? 0 : PAGING_UNUSED);
     return page_entry_encode(&entry) | (old & PAGE_ENTRY_KEPT);
 }
 
