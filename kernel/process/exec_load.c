@@ -65,6 +65,7 @@ static int exec_map_file_part(struct address_space *space, struct file *file, co
         .protection = segment->protection,
         .backing_index = (segment->offset - within) >> PAGE_SHIFT,
         .fixed = true,
+        .ahead = true,
     };
 
     int error = file_map(file, &request);

@@ -69,6 +69,7 @@ static void clearing_gone(void *context, uint64_t address, const struct paging_e
 
     while (address >= clearing->area->end)
         clearing->area = list_first(&clearing->area->cache_link, struct area, cache_link);
+    area_note_use(clearing->area, address, entry);
     page_release(page_from_pfn(entry->pfn));
     if (++clearing->count % SPACE_BATCH == 0)
         thread_yield_if_due();

@@ -127,6 +127,7 @@ struct area_request {
     bool fixed_no_replace;      /* -EEXIST instead */
     bool low_32_bit;            /* MAP_32BIT */
     bool populate;
+    bool ahead;                 /* of a private mapping of a file: pages that use to be used are mapped at once if they are cached */
     const char *name;
 };
 

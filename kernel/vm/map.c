@@ -78,6 +78,21 @@ static int address_space_choose(struct address_space *space, const struct area_r
     return *address != 0 ? 0 : -ENOMEM;
 }
 
+/*
+ * A dynamic linker maps a library as a whole, then its segments over it: an area that goes on where another one of the same file ends. With the
+ * first of them it is known what is left of the whole: the segment before.
+ */
+static bool map_is_segment(struct area *area)
+{
+    struct area *below = area_previous(area);
+
+    if (!area->backing || !below || !below->backing || below->end != area->start || below->backing->cache != area->backing->cache)
+        return false;
+    if (below->backing_index == 0 && below->touched_start == UINT64_MAX)
+        area_map_ahead(below);
+    return true;
+}
+
 static int address_space_map_locked(struct address_space *space, const struct area_request *request, uint64_t length,
                                     uint64_t *address)
 {
@@ -107,7 +122,9 @@ static int address_space_map_locked(struct address_space *space, const struct ar
         }
     }
     area_attach(space, area);
-    area_merge(area);
+    area = area_merge(area);
+    if (request->ahead || map_is_segment(area))
+        area_map_ahead(area);
     return 0;
 }
 

@@ -9,6 +9,9 @@
 
 #define PAGE_FLAG_REFERENCED 0x100u /* used since the reclaimer last looked */
 
+#define PAGE_FLAG_HABIT 0x200u      /* and 0x400: a count, how far programs that map the file use to use it (map_ahead.c) */
+#define PAGE_FLAG_WRITTEN 0x800u    /* and that they write to their copy of it */
+
 #define CHUNK_PAGES 16u
 #define PAGE_CACHE_BATCH 64u        /* pages in one request to the source */
 
