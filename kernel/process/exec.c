@@ -340,10 +340,11 @@ static int exec_run(struct exec *exec, const struct fs_context *context)
     if (error == 0)
         error = exec_build_stack(exec);
     if (error == 0)
+        error = paging_root_seal(&exec->space->root);
+    if (error == 0)
         error = signal_prepare_exec(task->process, &handlers);
     if (error != 0)
         return error;
-    paging_root_seal(&exec->space->root);
     /* A table shared with another process is no longer shared; closing on exec must not close theirs. */
     error = task_unshare(true, false);
     if (error == 0)

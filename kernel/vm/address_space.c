@@ -232,11 +232,12 @@ int address_space_duplicate(struct address_space *space, const struct duplicate_
     if (error == 0)
         error = code_patch_duplicate(space, fresh);
     rw_unlock_write(&space->lock);
+    if (error == 0)
+        error = paging_root_seal(&fresh->root);
     if (error != 0) {
         address_space_release(fresh);
         return error;
     }
-    paging_root_seal(&fresh->root);
     *copy = fresh;
     return 0;
 }

@@ -37,10 +37,9 @@ int paging_root_create(struct paging_root *root)
     return ops->root_create(root);
 }
 
-void paging_root_seal(struct paging_root *root)
+int paging_root_seal(struct paging_root *root)
 {
-    if (ops->root_seal)
-        ops->root_seal(root);
+    return ops->root_seal ? ops->root_seal(root) : 0;
 }
 
 bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context)

@@ -36,6 +36,13 @@ struct paging_entry {
     uint32_t flags; /* PAGING_* */
 };
 
+/* PV: an L1 of a root that no CPU has had, ordinary memory still. */
+#define PAGING_FRESH_TABLES 24u
+struct paging_fresh_table {
+    uint64_t address; /* of the first page it maps */
+    pfn_t table;
+};
+
 /* Locks: l lock; o the owner. */
 struct paging_root {
     struct spinlock lock;
@@ -44,7 +51,9 @@ struct paging_root {
     uint64_t table_pages;   /* l pages used for tables */
     uint64_t large_count;   /* l large entries, */
     pfn_t large_tables;     /* l and as many tables for their parts, each with the next one's number in it */
-    bool fresh;             /* l PV: its tables are ordinary memory still, as no CPU has had it */
+    bool fresh;             /* l PV: no CPU has had it: it has no tables but these, */
+    uint32_t fresh_count;   /* l */
+    struct paging_fresh_table fresh_tables[PAGING_FRESH_TABLES]; /* l by address */
     atomic_bool dying;      /* a CPU that still has it active leaves it at its next kick */
 };
 
@@ -56,8 +65,8 @@ struct paging_table_allocator {
 void paging_set_table_allocator(const struct paging_table_allocator *allocator);
 
 int paging_root_create(struct paging_root *root);
-/* Until a CPU takes it, entries of a new root cost little; this gives it to Xen, so that whoever activates it need not. */
-void paging_root_seal(struct paging_root *root);
+/* Until a CPU takes it, entries of a new root cost little; before, this makes true page tables of it. 0 or -ENOMEM: it is as it was. */
+int paging_root_seal(struct paging_root *root);
 /*
  * Unmaps everything at once, and frees the tables; `gone` is told of each entry in order, which no TLB has any more, with nothing
  * locked. Nobody else changes the root meanwhile. False, with nothing done, where entry by entry is the way (paging_unmap).
@@ -104,7 +113,7 @@ void paging_leave_dying(void);
 /* What differs between PV and PVH; the functions above call the active table. Same rules. */
 struct paging_ops {
     int (*root_create)(struct paging_root *root);
-    void (*root_seal)(struct paging_root *root); /* NULL: nothing to be done; the next one: never */
+    int (*root_seal)(struct paging_root *root); /* NULL: nothing to be done; the next one: never */
     bool (*root_empty)(struct paging_root *root, paging_gone gone, void *context);
     void (*root_destroy)(struct paging_root *root);
     void (*root_activate)(struct paging_root *root);

@@ -3,10 +3,11 @@
  * Page tables under PV. Xen owns the truth: tables are read through the direct map, where they are read-only, and written
  * by batches of mmu_update; a batch and the TLB flush it needs go in one multicall.
  *
- *  - A new table page is filled while it is still an ordinary page, made read-only in the direct map and linked, all in
+ *  - A new L1 is filled while it is still an ordinary page, made read-only in the direct map and linked, all in
  *    one batch: mapping pages where no L1 was yet costs two updates, however many pages they are.
  *  - An L1 that is unmapped as a whole is unlinked by one update of its L2 and freed.
- *  - All tables of a root that no CPU has had are such pages (paging_root_pv.c), and their entries plain stores.
+ *  - The L1s of a root that no CPU has had are such pages, and their entries plain stores; paging_root_pv.c has those roots,
+ *    and the tables above L1.
  *  - Entries carry machine frames; reading one goes back through Xen's table.
  *
  * Locks: root->lock guards a root's lower half; paging_kernel_root's the kernel's half. Allocations inside are atomic ones.
@@ -32,19 +33,6 @@
 
 #define FREED_LIMIT 16u         /* L1s unlinked in one batch */
 
-/* ---- Walking ------------------------------------------------------------------------------------------------------- */
-
-/* Goes down to the table of `level` if it is there; else stops at the last one that is. Returns the level reached. */
-static unsigned int walk_to(pfn_t root, uint64_t address, unsigned int level, pfn_t *table)
-{
-    unsigned int reached = 4;
-
-    *table = root;
-    while (reached > level && table_next(*table, page_table_index(address, reached), table))
-        reached--;
-    return reached;
-}
-
 /* ---- Making and freeing tables ------------------------------------------------------------------------------------- */
 
 static void table_free(pfn_t table)
@@ -52,18 +40,12 @@ static void table_free(pfn_t table)
     paging_tables->free(table);
 }
 
-/* Takes pages for the tables below `level`, level - 1 first. */
-static int chain_allocate(pfn_t *tables, unsigned int level)
+/* The L1 for an address, if it is there. Root's lock held. */
+static bool l1_find(struct paging_root *root, uint64_t address, pfn_t *table)
 {
-    for (unsigned int i = level - 1; i >= 1; i--) {
-        int error = paging_tables->allocate(&tables[i]);
-        if (error == 0)
-            continue;
-        while (++i < level)
-            table_free(tables[i]);
-        return error;
-    }
-    return 0;
+    if (root->fresh)
+        return fresh_table_find(root, address, false, table) == 0;
+    return walk_to(root->table, address, 1, table) == 1;
 }
 
 /* What is to be mapped: pages, or frames into the kernel's half. */
@@ -81,46 +63,51 @@ static uint64_t run_value(const struct run *run, size_t i)
     return run->entries[i].flags != 0 ? page_entry_encode(&run->entries[i]) : 0;
 }
 
-/*
- * Hangs new tables for `address`, down to an L1 that holds the run from its entry for the address on, below `table` of `level`.
- * 0 or -ENOMEM. Root's lock held.
- */
-static int chain_build(struct paging_root *root, struct page_change *change, pfn_t table, unsigned int level, uint64_t address,
-                       const struct run *run, size_t count)
+/* Hangs an L1 that holds the run below `table` of `level`, with what is missing between. 0 or -ENOMEM. Root's lock held. */
+static int l1_build(struct paging_root *root, struct page_change *change, pfn_t table, unsigned int level, uint64_t address,
+                    const struct run *run, size_t count)
 {
-    pfn_t tables[4];
+    pfn_t l1, next;
 
-    int error = chain_allocate(tables, level);
+    int error = paging_tables->allocate(&l1);
     if (error != 0)
         return error;
-    uint64_t *entries = table_at(tables[1]) + page_table_index(address, 1);
-    for (size_t i = 0; i < count; i++)
-        entries[i] = run_value(run, i);
-    for (unsigned int i = 2; i < level; i++)
-        table_at(tables[i])[page_table_index(address, i)] = link_to(tables[i - 1]);
-    for (unsigned int i = 1; i < level && !root->fresh; i++)
-        direct_map_set_writable(&change->batch, tables[i], false);
-    entry_set(root, change, table, page_table_index(address, level), link_to(tables[level - 1]));
-    root->table_pages += level - 1;
-    return 0;
+    for (; level > 2 && (error = table_take(level - 1, &next)) == 0; level--) {
+        page_change_add(change, table, page_table_index(address, level), link_to(next));
+        root->table_pages++;
+        table = next;
+    }
+    if (error == 0) {
+        for (size_t i = 0; i < count; i++)
+            table_at(l1)[page_table_index(address, 1) + i] = run_value(run, i);
+        direct_map_set_writable(&change->batch, l1, false);
+        page_change_add(change, table, page_table_index(address, 2), link_to(l1));
+        root->table_pages++;
+    } else {
+        table_free(l1);
+    }
+    /* The next run may need the same tables. */
+    page_change_commit(change, &root->cpu_mask);
+    return error;
 }
 
 /* Writes the run into the L1 for `address`, making it if need be. It does not cross its end. Root's lock held. */
 static int l1_write(struct paging_root *root, struct page_change *change, uint64_t address, const struct run *run, size_t count)
 {
-    unsigned int first = page_table_index(address, 1);
+    unsigned int first = page_table_index(address, 1), level = 1;
     pfn_t table;
 
-    unsigned int level = walk_to(root->table, address, 1, &table);
-    if (level > 1) {
-        if (root->fresh && root->table_pages + level > ROOT_FRESH_TABLES)
-            root_seal_locked(root);
-        int error = chain_build(root, change, table, level, address, run, count);
-        /* The next run may need the same tables. */
-        if (error == 0)
-            page_change_commit(change, &root->cpu_mask);
-        return error;
+    if (root->fresh) {
+        int error = fresh_table_find(root, address, true, &table);
+        if (error == -ENOSPC)
+            error = root_seal_locked(root);
+        if (error != 0)
+            return error;
     }
+    if (!root->fresh)
+        level = walk_to(root->table, address, 1, &table);
+    if (level > 1)
+        return l1_build(root, change, table, level, address, run, count);
     for (size_t i = 0; i < count; i++) {
         uint64_t value = run_value(run, i);
         if (value == 0)
@@ -172,8 +159,7 @@ static void l1_unmap(struct paging_root *root, struct page_change *change, uint6
     unsigned int first = page_table_index(address, 1);
     pfn_t upper, table;
 
-    bool there = walk_to(root->table, address, 2, &upper) == 2 && table_next(upper, page_table_index(address, 2), &table);
-    bool whole = there && count == PAGE_TABLE_ENTRIES;
+    bool there = l1_find(root, address, &table), whole = there && count == PAGE_TABLE_ENTRIES;
     for (size_t i = 0; i < count; i++) {
         uint64_t value = there ? table_read(table, first + (unsigned int)i) : 0;
         if (old)
@@ -185,17 +171,21 @@ static void l1_unmap(struct paging_root *root, struct page_change *change, uint6
     }
     if (!whole)
         return;
-    entry_set(root, change, upper, page_table_index(address, 2), 0);
-    if (!root->fresh)
-        page_change_flush_all(change);
-    freed[(*freed_count)++] = table;
     root->table_pages--;
+    if (root->fresh) {
+        fresh_table_drop(root, address);
+        return;
+    }
+    walk_to(root->table, address, 2, &upper);
+    page_change_add(change, upper, page_table_index(address, 2), 0);
+    page_change_flush_all(change);
+    freed[(*freed_count)++] = table;
 }
 
 /* After the commit that unlinked them: back to ordinary pages. */
-static void tables_release(const struct paging_root *root, struct page_change *change, const pfn_t *freed, size_t count)
+static void tables_release(struct page_change *change, const pfn_t *freed, size_t count)
 {
-    for (size_t i = 0; i < count && !root->fresh; i++)
+    for (size_t i = 0; i < count; i++)
         direct_map_set_writable(&change->batch, freed[i], true);
     page_change_commit(change, NULL);
     for (size_t i = 0; i < count; i++)
@@ -220,7 +210,7 @@ static void unmap_pv(struct paging_root *root, uint64_t address, struct paging_e
             count -= run;
         }
         page_change_commit(&change, &root->cpu_mask);
-        tables_release(root, &change, freed, freed_count);
+        tables_release(&change, freed, freed_count);
         spinlock_unlock(&root->lock);
     }
 }
@@ -255,7 +245,7 @@ static void protect_pv(struct paging_root *root, uint64_t address, size_t count,
     while (count != 0) {
         size_t run = run_in_l1(address, count);
         spinlock_lock(&root->lock);
-        if (walk_to(root->table, address, 1, &table) == 1) {
+        if (l1_find(root, address, &table)) {
             for (size_t i = 0; i < run; i++)
                 protect_entry(root, &change, table, page_table_index(address, 1) + (unsigned int)i, address + i * PAGE_SIZE,
                               protection);
@@ -274,7 +264,7 @@ static void query_pv(struct paging_root *root, uint64_t address, struct paging_e
     while (count != 0) {
         size_t run = run_in_l1(address, count);
         spinlock_lock(&root->lock);
-        bool there = walk_to(root->table, address, 1, &table) == 1;
+        bool there = l1_find(root, address, &table);
         for (size_t i = 0; i < run; i++)
             entries[i] = page_entry_decode(there ? table_read(table, page_table_index(address, 1) + (unsigned int)i) : 0);
         spinlock_unlock(&root->lock);
@@ -293,7 +283,7 @@ static bool test_accessed_pv(struct paging_root *root, uint64_t address)
 
     page_change_init(&change);
     spinlock_lock(&root->lock);
-    if (walk_to(root->table, address, 1, &table) == 1) {
+    if (l1_find(root, address, &table)) {
         uint64_t old = table_read(table, index);
         accessed = (old & PAGE_TABLE_PRESENT) && (old & PAGE_TABLE_ACCESSED);
         if (accessed)

@@ -2,16 +2,20 @@
 /*
  * Roots under PV, and what can be done to all tables of one at a time, which is far cheaper than entry by entry:
  *
- *   fresh --sealed: before a CPU takes it--> Xen's --emptied: all below its user entries unlinked at once--> unpinned, freed
+ *   fresh --sealed: before a CPU takes it--> Xen's --emptied: all its L1s unlinked at once--> kept for the next
  *
- * A fresh root (fork's copy, exec's new program) is ordinary memory and filled by stores. Sealing makes its tables read-only and
- * pins the root: Xen looks at all entries once, in a third of the time that it takes to carry out as many updates.
- * Emptying is the way back: what hangs below a root's entry stops being tables when the entry goes, and is then read at leisure.
+ * A fresh root (fork's copy, exec's new program) is a list of L1s that are ordinary memory, filled by stores. Sealing makes
+ * them read-only and links them: Xen looks at all entries of an L1 once, in a third of the time that it takes to carry out as many updates.
+ * Emptying is the way back: an L1 stops being a table when its link goes, and is then read at leisure.
  *
- * Locks: root->lock; what was unlinked is its unlinker's.
+ * To make an empty page a table of Xen's, and to take it back, is dear: it looks at 512 entries each time. So tables of the levels
+ * above, which have few entries, stay Xen's (pinned, empty) when their root goes, and are taken again by the next one; a few of each level are kept.
+ *
+ * Locks: root->lock; what was unlinked is its unlinker's; kept_lock the kept tables.
  */
 #include <stdatomic.h>
 
+#include "kernel/base/error.h"
 #include "kernel/base/panic.h"
 #include "xen/machine/cpu_machine.h"
 #include "xen/machine/hypercall.h"
@@ -21,13 +25,29 @@
 
 #define ROOT_USER_ENTRIES (PAGE_TABLE_ENTRIES / 2)
 #define EMPTY_TABLES 48u /* a larger tree is unmapped piece by piece: Xen takes it apart with events held off */
+#define KEPT_LIMIT 8u
 
-static int root_op(unsigned int command, pfn_t table)
+/* A table above L1, on its way. */
+struct upper {
+    pfn_t table;
+    unsigned int level;
+};
+
+static const unsigned int kept_limits[5] = { [2] = 8, [3] = 6, [4] = 3 };
+static struct spinlock kept_lock = SPINLOCK_INITIALIZER("kept tables", PAGING_LOCK_RANK + 2);
+static pfn_t kept[5][KEPT_LIMIT];  /* kept_lock; by level */
+static unsigned int kept_count[5]; /* kept_lock */
+
+static void table_op(unsigned int command, pfn_t table)
 {
     struct mmuext_op operation = { .cmd = command, .arg1.mfn = frames_gfn(table).number };
 
-    return (int)hypercall_4(__HYPERVISOR_mmuext_op, (uint64_t)&operation, 1, 0, DOMID_SELF);
+    long error = hypercall_4(__HYPERVISOR_mmuext_op, (uint64_t)&operation, 1, 0, DOMID_SELF);
+    if (error != 0)
+        panic("Xen refuses operation %u on a page table: error %ld", command, error);
 }
+
+/* ---- Tables above L1 ------------------------------------------------------------------------------------------------ */
 
 int kernel_l3_make(struct page_change *change)
 {
@@ -36,218 +56,319 @@ int kernel_l3_make(struct page_change *change)
 
     if (table_next(paging_kernel_root.table, index, &table))
         return 0;
-    int error = paging_tables->allocate(&table);
+    int error = table_take(3, &table);
     if (error != 0)
         return error;
-    direct_map_set_writable(&change->batch, table, false);
     page_change_add(change, paging_kernel_root.table, index, link_to(table));
     page_change_commit(change, NULL);
     return 0;
 }
 
-int root_create_pv(struct paging_root *root)
+/* The kernel's part of a root that is to be. */
+static void root_fill(uint64_t *entries)
 {
     const uint64_t bases[] = { DIRECT_MAP_BASE, KERNEL_MAP_BASE, KERNEL_IMAGE_BASE };
+
+    for (size_t i = 0; i < array_count(bases); i++) {
+        unsigned int index = page_table_index(bases[i], 4);
+        entries[index] = table_read(paging_kernel_root.table, index);
+    }
+}
+
+static int table_make(unsigned int level, pfn_t *table)
+{
+    struct mmu_batch batch;
+    int error = paging_tables->allocate(table);
+
+    if (error != 0)
+        return error;
+    if (level == 4)
+        root_fill(table_at(*table));
+    mmu_batch_init(&batch);
+    direct_map_set_writable(&batch, *table, false);
+    if (mmu_batch_flush(&batch) != 0)
+        panic("Xen refuses to make a page read-only: error %d", batch.error);
+    table_op(MMUEXT_PIN_L1_TABLE + level - 1, *table);
+    return 0;
+}
+
+int table_take(unsigned int level, pfn_t *table)
+{
+    bool found;
+
+    spinlock_lock(&kept_lock);
+    found = kept_count[level] > 0;
+    if (found)
+        *table = kept[level][--kept_count[level]];
+    spinlock_unlock(&kept_lock);
+    return found ? 0 : table_make(level, table);
+}
+
+void table_give(unsigned int level, pfn_t table)
+{
     struct page_change change;
-    pfn_t table;
+
+    spinlock_lock(&kept_lock);
+    bool kept_too = kept_count[level] < kept_limits[level];
+    if (kept_too)
+        kept[level][kept_count[level]++] = table;
+    spinlock_unlock(&kept_lock);
+    if (kept_too)
+        return;
+    page_change_init(&change);
+    cpu_events_mask();
+    table_op(MMUEXT_UNPIN_TABLE, table);
+    direct_map_set_writable(&change.batch, table, true);
+    page_change_commit(&change, NULL);
+    cpu_events_unmask();
+    paging_tables->free(table);
+}
+
+static void upper_give(const struct upper *upper)
+{
+    table_give(upper->level, upper->table);
+}
+
+/* ---- Fresh roots ---------------------------------------------------------------------------------------------------- */
+
+int root_create_pv(struct paging_root *root)
+{
+    struct page_change change;
 
     spinlock_init(&root->lock, "page tables", PAGING_LOCK_RANK + 1);
     atomic_init(&root->cpu_mask, 0);
     atomic_init(&root->dying, false);
     root->fresh = true;
+    root->fresh_count = 0;
     root->table_pages = 1;
-    int error = paging_tables->allocate(&table);
-    if (error != 0)
-        return error;
     page_change_init(&change);
     spinlock_lock(&paging_kernel_root.lock);
-    error = kernel_l3_make(&change);
+    int error = kernel_l3_make(&change);
     spinlock_unlock(&paging_kernel_root.lock);
-    if (error != 0) {
-        paging_tables->free(table);
+    return error != 0 ? error : table_take(4, &root->table);
+}
+
+/* Where the L1 that begins at `base` is in the list, or is to be. */
+static unsigned int fresh_place(const struct paging_root *root, uint64_t base)
+{
+    unsigned int place = root->fresh_count;
+
+    while (place > 0 && root->fresh_tables[place - 1].address >= base)
+        place--;
+    return place;
+}
+
+void fresh_table_drop(struct paging_root *root, uint64_t address)
+{
+    unsigned int place = fresh_place(root, round_down(address, PAGE_TABLE_L1_SPAN));
+
+    paging_tables->free(root->fresh_tables[place].table);
+    for (root->fresh_count--; place < root->fresh_count; place++)
+        root->fresh_tables[place] = root->fresh_tables[place + 1];
+}
+
+int fresh_table_find(struct paging_root *root, uint64_t address, bool make, pfn_t *table)
+{
+    uint64_t base = round_down(address, PAGE_TABLE_L1_SPAN);
+    unsigned int place = fresh_place(root, base);
+
+    if (place < root->fresh_count && root->fresh_tables[place].address == base) {
+        *table = root->fresh_tables[place].table;
+        return 0;
+    }
+    if (!make)
+        return -ENOENT;
+    if (root->fresh_count == PAGING_FRESH_TABLES)
+        return -ENOSPC;
+    int error = paging_tables->allocate(table);
+    if (error != 0)
         return error;
-    }
-    for (size_t i = 0; i < array_count(bases); i++) {
-        unsigned int index = page_table_index(bases[i], 4);
-        table_at(table)[index] = table_read(paging_kernel_root.table, index);
-    }
-    root->table = table;
+    for (unsigned int i = root->fresh_count++; i > place; i--)
+        root->fresh_tables[i] = root->fresh_tables[i - 1];
+    root->fresh_tables[place] = (struct paging_fresh_table){ base, *table };
+    root->table_pages++;
     return 0;
 }
 
-/* ---- Going through a tree ------------------------------------------------------------------------------------------- */
+/* Whether the fresh table needs a table of that level of its own: none before it, by address, does for both. */
+static bool fresh_needs(const struct paging_root *root, unsigned int i, unsigned int level)
+{
+    unsigned int shift = PAGE_SHIFT + 9 * level;
+
+    return i == 0 || root->fresh_tables[i].address >> shift != root->fresh_tables[i - 1].address >> shift;
+}
+
+/* Takes what must hang between the root and its L1s; all of it, as linking is not to fail. How many, or -ENOMEM. */
+static int seal_prepare(const struct paging_root *root, struct upper *upper)
+{
+    int taken = 0, error = 0;
+
+    for (unsigned int i = 0; i < root->fresh_count && error == 0; i++)
+        for (unsigned int level = 3; level >= 2 && error == 0; level--) {
+            if (!fresh_needs(root, i, level))
+                continue;
+            upper[taken].level = level;
+            error = table_take(level, &upper[taken].table);
+            taken += error == 0;
+        }
+    while (error != 0 && taken > 0)
+        upper_give(&upper[--taken]);
+    return error != 0 ? error : taken;
+}
+
+int root_seal_locked(struct paging_root *root)
+{
+    pfn_t l2 = root->table, l3 = root->table;
+    struct upper upper[2 * PAGING_FRESH_TABLES];
+    struct page_change change;
+
+    if (!root->fresh)
+        return 0;
+    int taken = seal_prepare(root, upper);
+    if (taken < 0)
+        return taken;
+    page_change_init(&change);
+    root->fresh = false;
+    root->table_pages += (unsigned int)taken;
+    for (unsigned int i = 0, next = 0; i < root->fresh_count; i++) {
+        uint64_t address = root->fresh_tables[i].address;
+        if (fresh_needs(root, i, 3)) {
+            l3 = upper[next++].table;
+            page_change_add(&change, root->table, page_table_index(address, 4), link_to(l3));
+        }
+        if (fresh_needs(root, i, 2)) {
+            l2 = upper[next++].table;
+            page_change_add(&change, l3, page_table_index(address, 3), link_to(l2));
+        }
+        direct_map_set_writable(&change.batch, root->fresh_tables[i].table, false);
+        page_change_add(&change, l2, page_table_index(address, 2), link_to(root->fresh_tables[i].table));
+    }
+    page_change_commit(&change, NULL);
+    root->fresh_count = 0;
+    return 0;
+}
+
+int root_seal_pv(struct paging_root *root)
+{
+    spinlock_lock(&root->lock);
+    int error = root_seal_locked(root);
+    spinlock_unlock(&root->lock);
+    return error;
+}
+
+/* ---- The end -------------------------------------------------------------------------------------------------------- */
+
+/* What was unlinked in one go. */
+struct apart {
+    size_t l1_count, upper_count;
+    struct paging_fresh_table l1[EMPTY_TABLES];
+    struct upper upper[EMPTY_TABLES];
+    struct page_change change;
+};
 
 /* The first entry from `index` on that is not empty; `limit` where there is none. Tables are mostly empty: four at a time. */
 static unsigned int table_next_used(pfn_t table, unsigned int index, unsigned int limit)
 {
     const uint64_t *entries = table_at(table);
 
-    for (; index < limit; index++) {
-        while (index % 4 == 0 && index + 4 <= limit &&
-               (entries[index] | entries[index + 1] | entries[index + 2] | entries[index + 3]) == 0)
+    while (index < limit && entries[index] == 0) {
+        index++;
+        while (index % 4 == 0 && index < limit && (entries[index] | entries[index + 1] | entries[index + 2] | entries[index + 3]) == 0)
             index += 4;
-        if (index < limit && entries[index] != 0)
-            break;
     }
     return index;
 }
 
-static pfn_t table_linked(pfn_t table, unsigned int index)
+/* Unlinks what hangs below a table that begins at `address`. False: there is more than goes into one go. */
+static bool apart_gather(struct apart *apart, pfn_t table, unsigned int level, uint64_t address, unsigned int limit)
 {
-    pfn_t next;
-
-    if (!table_next(table, index, &next))
-        panic("a page table's link is not one of ours: 0x%llx", (unsigned long long)table_read(table, index));
-    return next;
-}
-
-/* Makes the tables below `table` read-only; with `table` itself they are what Xen will look at. */
-static void subtree_freeze(struct mmu_batch *batch, pfn_t table, unsigned int level, unsigned int limit)
-{
-    for (unsigned int i = table_next_used(table, 0, limit); level > 1 && i < limit; i = table_next_used(table, i + 1, limit))
-        subtree_freeze(batch, table_linked(table, i), level - 1, PAGE_TABLE_ENTRIES);
-    direct_map_set_writable(batch, table, false);
-}
-
-void root_seal_locked(struct paging_root *root)
-{
-    struct mmu_batch batch;
-
-    if (!root->fresh)
-        return;
-    mmu_batch_init(&batch);
-    subtree_freeze(&batch, root->table, 4, ROOT_USER_ENTRIES);
-    int error = mmu_batch_flush(&batch);
-    if (error == 0)
-        error = root_op(MMUEXT_PIN_L4_TABLE, root->table);
-    if (error != 0)
-        panic("Xen refuses a new page-table root: error %d", error);
-    root->fresh = false;
-}
-
-void root_seal_pv(struct paging_root *root)
-{
-    spinlock_lock(&root->lock);
-    root_seal_locked(root);
-    spinlock_unlock(&root->lock);
-}
-
-/* ---- The end -------------------------------------------------------------------------------------------------------- */
-
-/* What was unlinked, on its way back: pages one by one, tables some at a time. */
-struct reaper {
-    paging_gone gone;
-    void *context;
-    bool constant;        /* tables are read-only still */
-    size_t table_count;
-    pfn_t tables[32];
-    struct page_change change;
-};
-
-static void reaper_flush_tables(struct reaper *reaper)
-{
-    if (reaper->constant) {
-        cpu_events_mask();
-        for (size_t i = 0; i < reaper->table_count; i++)
-            direct_map_set_writable(&reaper->change.batch, reaper->tables[i], true);
-        page_change_commit(&reaper->change, NULL);
-        cpu_events_unmask();
-    }
-    while (reaper->table_count != 0)
-        paging_tables->free(reaper->tables[--reaper->table_count]);
-}
-
-static void reaper_add_table(struct reaper *reaper, pfn_t table)
-{
-    if (reaper->table_count == array_count(reaper->tables))
-        reaper_flush_tables(reaper);
-    reaper->tables[reaper->table_count++] = table;
-}
-
-/* `table` of a level, which begins at an address, and all below it: entries are read before their page goes. */
-static void subtree_reap(struct reaper *reaper, pfn_t table, unsigned int level, uint64_t address)
-{
-    for (unsigned int i = table_next_used(table, 0, PAGE_TABLE_ENTRIES); i < PAGE_TABLE_ENTRIES;
-         i = table_next_used(table, i + 1, PAGE_TABLE_ENTRIES)) {
+    for (unsigned int i = table_next_used(table, 0, limit); i < limit; i = table_next_used(table, i + 1, limit)) {
         uint64_t at = address + ((uint64_t)i << (PAGE_SHIFT + 9 * (level - 1)));
-        if (level > 1) {
-            subtree_reap(reaper, table_linked(table, i), level - 1, at);
-            continue;
-        }
-        struct paging_entry entry = page_entry_decode(table_read(table, i));
-        reaper->gone(reaper->context, at, &entry);
+        pfn_t next;
+        if (!table_next(table, i, &next))
+            panic("a page table's link is not one of ours: 0x%llx", (unsigned long long)table_read(table, i));
+        if (level > 2 && (!apart_gather(apart, next, level - 1, at, PAGE_TABLE_ENTRIES) || apart->upper_count == EMPTY_TABLES))
+            return false;
+        if (level == 2 && apart->l1_count == EMPTY_TABLES)
+            return false;
+        if (level > 2)
+            apart->upper[apart->upper_count++] = (struct upper){ next, level - 1 };
+        else
+            apart->l1[apart->l1_count++] = (struct paging_fresh_table){ at, next };
+        page_change_add(&apart->change, table, i, 0);
     }
-    reaper_add_table(reaper, table);
+    return true;
 }
 
-static void reaper_init(struct reaper *reaper, const struct paging_root *root, paging_gone gone, void *context)
+static void l1_tell(const struct paging_fresh_table *l1, paging_gone gone, void *context)
 {
-    reaper->gone = gone;
-    reaper->context = context;
-    reaper->constant = !root->fresh;
-    reaper->table_count = 0;
-    page_change_init(&reaper->change);
-}
-
-/* Unlinks what hangs below the root's first entries, at most `room` of them; how many there were. */
-static size_t root_unlink(struct paging_root *root, unsigned int *indices, pfn_t *subtrees, size_t room)
-{
-    struct page_change change;
-    size_t count = 0;
-
-    page_change_init(&change);
-    spinlock_lock(&root->lock);
-    for (unsigned int i = table_next_used(root->table, 0, ROOT_USER_ENTRIES); i < ROOT_USER_ENTRIES && count < room;
-         i = table_next_used(root->table, i + 1, ROOT_USER_ENTRIES)) {
-        indices[count] = i;
-        subtrees[count++] = table_linked(root->table, i);
-        entry_set(root, &change, root->table, i, 0);
+    for (unsigned int i = table_next_used(l1->table, 0, PAGE_TABLE_ENTRIES); i < PAGE_TABLE_ENTRIES;
+         i = table_next_used(l1->table, i + 1, PAGE_TABLE_ENTRIES)) {
+        struct paging_entry entry = page_entry_decode(table_read(l1->table, i));
+        gone(context, l1->address + i * PAGE_SIZE, &entry);
     }
-    if (count != 0 && !root->fresh)
-        page_change_flush_all(&change);
-    page_change_commit(&change, &root->cpu_mask);
-    spinlock_unlock(&root->lock);
-    return count;
 }
 
-static uint64_t root_entry_address(unsigned int index)
+/* Takes apart all that hangs below the root's user entries; nobody else changes it. `gone` may be NULL: then there are no pages. */
+static void root_take_apart(struct paging_root *root, paging_gone gone, void *context)
 {
-    return (uint64_t)index << (PAGE_SHIFT + 27);
+    struct apart apart;
+    bool all;
+
+    page_change_init(&apart.change);
+    do {
+        apart.l1_count = apart.upper_count = 0;
+        spinlock_lock(&root->lock);
+        all = apart_gather(&apart, root->table, 4, 0, ROOT_USER_ENTRIES);
+        page_change_flush_all(&apart.change);
+        page_change_commit(&apart.change, &root->cpu_mask);
+        spinlock_unlock(&root->lock);
+        for (size_t i = 0; i < apart.l1_count && gone; i++)
+            l1_tell(&apart.l1[i], gone, context);
+        cpu_events_mask();
+        for (size_t i = 0; i < apart.l1_count; i++)
+            direct_map_set_writable(&apart.change.batch, apart.l1[i].table, true);
+        page_change_commit(&apart.change, NULL);
+        cpu_events_unmask();
+        for (size_t i = 0; i < apart.l1_count; i++)
+            paging_tables->free(apart.l1[i].table);
+        while (apart.upper_count > 0)
+            upper_give(&apart.upper[--apart.upper_count]);
+    } while (!all);
+    root->table_pages = 1;
+}
+
+static void fresh_empty(struct paging_root *root, paging_gone gone, void *context)
+{
+    for (unsigned int i = 0; i < root->fresh_count; i++) {
+        if (gone)
+            l1_tell(&root->fresh_tables[i], gone, context);
+        paging_tables->free(root->fresh_tables[i].table);
+    }
+    root->fresh_count = 0;
+    root->table_pages = 1;
 }
 
 bool root_empty_pv(struct paging_root *root, paging_gone gone, void *context)
 {
-    struct reaper reaper;
-    unsigned int indices[4];
-    pfn_t subtrees[4];
-    size_t count;
-
-    if (root->table_pages > EMPTY_TABLES)
+    if (root->fresh)
+        fresh_empty(root, gone, context);
+    else if (root->table_pages <= EMPTY_TABLES)
+        root_take_apart(root, gone, context);
+    else
         return false;
-    reaper_init(&reaper, root, gone, context);
-    while ((count = root_unlink(root, indices, subtrees, array_count(subtrees))) != 0)
-        for (size_t i = 0; i < count; i++)
-            subtree_reap(&reaper, subtrees[i], 3, root_entry_address(indices[i]));
-    reaper_flush_tables(&reaper);
-    root->table_pages = 1;
     return true;
 }
 
 /* Only tables without pages are left below it. */
 void root_destroy_pv(struct paging_root *root)
 {
-    struct reaper reaper;
-
     assert(root->cpu_mask == 0);
-    reaper_init(&reaper, root, NULL, NULL);
-    /* Unpinned and unused, the whole tree stops being tables. */
-    if (!root->fresh && root_op(MMUEXT_UNPIN_TABLE, root->table) != 0)
-        panic("Xen refuses to let a page-table root go");
-    for (unsigned int i = table_next_used(root->table, 0, ROOT_USER_ENTRIES); i < ROOT_USER_ENTRIES;
-         i = table_next_used(root->table, i + 1, ROOT_USER_ENTRIES))
-        subtree_reap(&reaper, table_linked(root->table, i), 3, root_entry_address(i));
-    reaper_add_table(&reaper, root->table);
-    reaper_flush_tables(&reaper);
+    if (root->fresh)
+        fresh_empty(root, NULL, NULL);
+    else if (root->table_pages > 1)
+        root_take_apart(root, NULL, NULL);
+    table_give(4, root->table);
 }
 
 /* Events masked. */
@@ -259,8 +380,8 @@ void root_activate_pv(struct paging_root *root)
 
     if (before == root)
         return;
-    if (unlikely(root->fresh))
-        root_seal_pv(root);
+    if (unlikely(root->fresh) && root_seal_pv(root) != 0)
+        panic("no memory for the page tables of a new root");
     atomic_fetch_or(&root->cpu_mask, bit);
     /* One L4 for kernel and user mode: see facts on shared L4 in ARCHITECTURE.md. */
     struct mmuext_op operations[] = {

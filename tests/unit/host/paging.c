@@ -52,8 +52,9 @@ void paging_root_destroy(struct paging_root *root)
             abort(); /* all user pages must have been unmapped */
 }
 
-void paging_root_seal(struct paging_root *root)
+int paging_root_seal(struct paging_root *root)
 {
+    return host_allocation_fails() ? -ENOMEM : 0;
 }
 
 bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context)
