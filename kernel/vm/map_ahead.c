@@ -11,22 +11,38 @@
  */
 #include <string.h>
 
+#include "kernel/base/bits.h"
 #include "kernel/vm/address_space_internal.h"
 #include "kernel/vm/page_cache_internal.h"
 
 #define HABIT_LIMIT 3u
+#define AHEAD_BATCH 64u   /* pages mapped in one go: four chunks */
 
 static unsigned int page_habit(const struct page *page)
 {
     return atomic_load_explicit(&page->flags, memory_order_relaxed) / PAGE_FLAG_HABIT & HABIT_LIMIT;
 }
 
-static void page_note_use(struct page *page, bool used)
+/* Cache locked; it has the page. */
+static void page_note_use_locked(struct page_cache *cache, struct page *page, bool used)
 {
     unsigned int habit = page_habit(page), now = used ? HABIT_LIMIT : habit - (habit > 0);
+    struct page_chunk *chunk = page_chunk_from(cache, page->index / CHUNK_PAGES);
+    uint16_t bit = (uint16_t)(1u << page->index % CHUNK_PAGES);
 
-    if (now != habit)
-        atomic_fetch_xor(&page->flags, (uint16_t)((habit ^ now) * PAGE_FLAG_HABIT));
+    atomic_fetch_xor(&page->flags, (uint16_t)((habit ^ now) * PAGE_FLAG_HABIT));
+    chunk->habits = (uint16_t)(now > 0 ? chunk->habits | bit : chunk->habits & ~bit);
+}
+
+/* Mostly nothing is new. */
+static void page_note_use(struct page_cache *cache, struct page *page, bool used)
+{
+    if (page_habit(page) == (used ? HABIT_LIMIT : 0))
+        return;
+    mutex_lock(&cache->lock);
+    if (page->owner == cache)
+        page_note_use_locked(cache, page, used);
+    mutex_unlock(&cache->lock);
 }
 
 static void page_note_written(struct page *page, bool written)
@@ -47,7 +63,7 @@ void area_note_use(struct area *area, uint64_t address, const struct paging_entr
     if (!cache || !area_is_private(area))
         return;
     if (page->kind == PAGE_CACHE) {
-        page_note_use(page, entry->flags & PAGING_ACCESSED);
+        page_note_use(cache, page, entry->flags & PAGING_ACCESSED);
         if (page_flag_test(page, PAGE_FLAG_WRITTEN) && (area->protection & PAGING_WRITE))
             page_note_written(page, false);
         return;
@@ -55,7 +71,7 @@ void area_note_use(struct area *area, uint64_t address, const struct paging_entr
     mutex_lock(&cache->lock);
     page = page_cache_lookup(cache, area_index(area, address));
     if (page) {
-        page_note_use(page, entry->flags & PAGING_ACCESSED);
+        page_note_use_locked(cache, page, entry->flags & PAGING_ACCESSED);
         page_note_written(page, entry->flags & PAGING_DIRTY);
     }
     mutex_unlock(&cache->lock);
@@ -88,7 +104,7 @@ static void ahead_release(const struct paging_entry *entry)
 static int ahead_map(struct area *area, uint64_t address, struct paging_entry *entries, size_t count)
 {
     struct address_space *space = area->space;
-    struct paging_entry before[CHUNK_PAGES];
+    struct paging_entry before[AHEAD_BATCH];
     uint64_t start = address, end = address + (count << PAGE_SHIFT);
     size_t used = 0;
 
@@ -117,33 +133,45 @@ static int ahead_map(struct area *area, uint64_t address, struct paging_entry *e
     return error;
 }
 
+/* Fills the entries for the batch's pages of a chunk, which begins at page `first`. Cache locked. */
+static bool ahead_gather(const struct area *area, const struct page_chunk *chunk, uint64_t first, uint64_t after, struct paging_entry *entries)
+{
+    bool any = false;
+
+    for (unsigned int habits = chunk->habits; habits != 0; habits &= habits - 1) {
+        unsigned int i = bits_lowest(habits);
+        uint64_t index = chunk->number * CHUNK_PAGES + i;
+        if (index < first || index >= after)
+            continue;
+        entries[index - first] = ahead_entry(area, chunk->pages[i]);
+        any = true;
+    }
+    return any;
+}
+
 void area_map_ahead(struct area *area)
 {
     struct page_cache *cache = area->backing ? area->backing->cache : NULL;
-    struct paging_entry entries[CHUNK_PAGES];
+    struct paging_entry entries[AHEAD_BATCH];
     int error = 0;
 
     if (!cache || !area_is_private(area) || area->protection == 0)
         return;
     mutex_lock(&cache->lock);
-    uint64_t index = area->backing_index, last = minimum(area_index(area, area->end), page_cache_limit(cache));
-    struct page_chunk *chunk = page_chunk_from(cache, index / CHUNK_PAGES);
-    while (chunk && error == 0) {
-        uint64_t first = maximum(index, chunk->number * CHUNK_PAGES), after = minimum(last, (chunk->number + 1) * CHUNK_PAGES);
-        if (first >= after)
-            break;
-        size_t count = 0, from = 0;
-        for (uint64_t at = first; at < after; at++) { /* a run from the first to the last that has a habit */
-            struct page *page = chunk->pages[at % CHUNK_PAGES];
-            bool wanted = page && page_habit(page) != 0;
-            if (!wanted && count == 0)
-                continue;
-            from = count == 0 ? at : from;
-            entries[count++] = wanted ? ahead_entry(area, page) : (struct paging_entry){ .flags = 0 };
+    uint64_t first = area->backing_index, last = minimum(area_index(area, area->end), page_cache_limit(cache));
+    struct page_chunk *chunk = page_chunk_from(cache, first / CHUNK_PAGES);
+    while (chunk && error == 0 && chunk->number * CHUNK_PAGES < last) {
+        uint64_t from = maximum(first, chunk->number * CHUNK_PAGES), after = minimum(last, from + AHEAD_BATCH);
+        bool any = false;
+        if (chunk->habits == 0) {
+            chunk = page_chunk_next(chunk);
+            continue;
         }
-        if (count > 0)
-            error = ahead_map(area, area->start + ((from - index) << PAGE_SHIFT), entries, count);
-        chunk = page_chunk_next(chunk);
+        memset(entries, 0, sizeof(entries));
+        for (; chunk && chunk->number * CHUNK_PAGES + CHUNK_PAGES <= round_down(from, CHUNK_PAGES) + AHEAD_BATCH; chunk = page_chunk_next(chunk))
+            any |= ahead_gather(area, chunk, from, after, entries);
+        if (any)
+            error = ahead_map(area, area->start + ((from - first) << PAGE_SHIFT), entries, (size_t)(after - from));
     }
     mutex_unlock(&cache->lock);
 }

@@ -125,6 +125,7 @@ void page_cache_detach(struct page_cache *cache, struct page *page)
     write_once(page->owner, NULL);
     chunk->pages[slot] = NULL;
     chunk->present &= (uint16_t)~(1u << slot);
+    chunk->habits &= (uint16_t)~(1u << slot);
     cache->page_count--;
     if (chunk->present == 0) {
         tree_remove(&cache->chunks, &chunk->node);

@@ -20,6 +20,7 @@ struct page_chunk {
     struct tree_node node;
     uint64_t number;                /* page number / CHUNK_PAGES */
     uint16_t present, dirty;        /* bit per page */
+    uint16_t habits;                /* pages that have a habit (map_ahead.c) */
     struct page *pages[CHUNK_PAGES];
 };
 
