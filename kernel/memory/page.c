@@ -203,6 +203,10 @@ struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int
         page_give_back_spares();
         page = block_try(order, flags);
     }
+    if (unlikely(page == NULL) && !(flags & PAGE_ALLOCATE_ATOMIC)) {
+        paging_give_back();
+        page = block_try(order, flags);
+    }
     for (unsigned int i = 0; unlikely(page == NULL) && !(flags & PAGE_ALLOCATE_ATOMIC) && i < RECLAIM_TRIES; i++) {
         if (reclaim(maximum(RECLAIM_TARGET, 2u << order)) == 0)
             break;

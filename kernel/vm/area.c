@@ -240,7 +240,8 @@ void area_zap(struct area *area, uint64_t start, uint64_t end)
         mutex_unlock(&space->page_lock);
         for (size_t i = 0; i < batch; i++)
             if (paging_entry_used(&old[i])) {
-                area_note_use(area, address + (i << PAGE_SHIFT), &old[i]);
+                if (area->backing)
+                    area_note_use(area, address + (i << PAGE_SHIFT), &old[i]);
                 page_release(page_from_pfn(old[i].pfn));
                 gone++;
                 unused += !(old[i].flags & PAGING_ACCESSED);

@@ -12,6 +12,7 @@
 #include "xen/machine/clock.h"
 #include "xen/machine/console.h"
 #include "xen/machine/event_deliver.h"
+#include "xen/x86/paging.h"
 
 #define SPARE_PAGES 64u /* of stacks that are kept, at most */
 
@@ -59,6 +60,7 @@ void tap_check_leaks(void)
     uint64_t deadline_ns = clock_monotonic_ns() + 100000000;
     thread_sleep_prepare();
     thread_sleep(deadline_ns, false);
+    paging_give_back();
     page_statistics_get(&pages);
     /* Object caches keep a few pages for the next time, and kernel/sched/stack.c the stacks of as many threads as have died at once,
      * which hangs on how the CPUs met. */

@@ -18,6 +18,7 @@
 #define PAGE_TABLE_HUGE 0x80ull
 #define PAGE_TABLE_GLOBAL 0x100ull /* PVH's to set: stays in the TLB when CR3 changes */
 #define PAGE_TABLE_COPY_ON_WRITE 0x200ull /* one of the three bits left to software */
+#define PAGE_TABLE_KEPT 0x400ull /* another one; PV: this link's L1 is pinned, and will be kept */
 #define PAGE_TABLE_NO_EXECUTE 0x8000000000000000ull
 #define PAGE_TABLE_FRAME_MASK 0x000ffffffffff000ull
 

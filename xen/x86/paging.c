@@ -47,6 +47,12 @@ bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context
     return ops->root_empty && ops->root_empty(root, gone, context);
 }
 
+void paging_give_back(void)
+{
+    if (ops && ops->give_back)
+        ops->give_back();
+}
+
 void paging_root_destroy(struct paging_root *root)
 {
     atomic_store(&root->dying, true);

@@ -41,6 +41,7 @@ struct paging_entry {
 struct paging_fresh_table {
     uint64_t address; /* of the first page it maps */
     pfn_t table;
+    uint16_t first, last, stores; /* entries that were written lie between; how often one was */
 };
 
 /* Locks: l lock; o the owner. */
@@ -75,6 +76,8 @@ typedef void (*paging_gone)(void *context, uint64_t address, const struct paging
 bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context);
 /* All user pages must have been unmapped; frees the tables. No thread may have it any more (a CPU may: kernel threads run on whatever is there). */
 void paging_root_destroy(struct paging_root *root);
+/* Tables that are kept for roots to come become free pages. */
+void paging_give_back(void);
 /* Makes it this CPU's; events masked. */
 void paging_root_activate(struct paging_root *root);
 
@@ -115,6 +118,7 @@ struct paging_ops {
     int (*root_create)(struct paging_root *root);
     int (*root_seal)(struct paging_root *root); /* NULL: nothing to be done; the next one: never */
     bool (*root_empty)(struct paging_root *root, paging_gone gone, void *context);
+    void (*give_back)(void); /* NULL: none are kept */
     void (*root_destroy)(struct paging_root *root);
     void (*root_activate)(struct paging_root *root);
     int (*map)(struct paging_root *root, uint64_t address, const struct paging_entry *entries, size_t count);

@@ -31,6 +31,7 @@
 #include "xen/x86/page_table.h"
 #include "xen/x86/paging_pv.h"
 
+#define FEW_ENTRIES 8u
 #define FREED_LIMIT 16u         /* L1s unlinked in one batch */
 
 /* ---- Making and freeing tables ------------------------------------------------------------------------------------- */
@@ -43,8 +44,14 @@ static void table_free(pfn_t table)
 /* The L1 for an address, if it is there. Root's lock held. */
 static bool l1_find(struct paging_root *root, uint64_t address, pfn_t *table)
 {
-    if (root->fresh)
-        return fresh_table_find(root, address, false, table) == 0;
+    struct paging_fresh_table *fresh;
+
+    if (root->fresh && fresh_table_find(root, address, false, &fresh) != 0)
+        return false;
+    if (root->fresh) {
+        *table = fresh->table;
+        return true;
+    }
     return walk_to(root->table, address, 1, table) == 1;
 }
 
@@ -63,58 +70,92 @@ static uint64_t run_value(const struct run *run, size_t i)
     return run->entries[i].flags != 0 ? page_entry_encode(&run->entries[i]) : 0;
 }
 
+/* Fills a new L1 with the run. The entry that links it, or 0: out of memory. Root's lock held. */
+static uint64_t l1_make(struct page_change *change, unsigned int first, const struct run *run, size_t count)
+{
+    bool few = count <= FEW_ENTRIES; /* worth a table that is kept */
+    pfn_t l1;
+
+    if ((few ? table_take(1, &l1) : paging_tables->allocate(&l1)) != 0)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value = run_value(run, i);
+        if (!few)
+            table_at(l1)[first + i] = value;
+        else if (value != 0)
+            page_change_add(change, l1, first + (unsigned int)i, value);
+    }
+    if (few)
+        return link_to(l1) | PAGE_TABLE_KEPT;
+    direct_map_set_writable(&change->batch, l1, false);
+    return link_to(l1);
+}
+
 /* Hangs an L1 that holds the run below `table` of `level`, with what is missing between. 0 or -ENOMEM. Root's lock held. */
 static int l1_build(struct paging_root *root, struct page_change *change, pfn_t table, unsigned int level, uint64_t address,
                     const struct run *run, size_t count)
 {
-    pfn_t l1, next;
+    int error = 0;
+    pfn_t next;
 
-    int error = paging_tables->allocate(&l1);
-    if (error != 0)
-        return error;
     for (; level > 2 && (error = table_take(level - 1, &next)) == 0; level--) {
         page_change_add(change, table, page_table_index(address, level), link_to(next));
         root->table_pages++;
         table = next;
     }
-    if (error == 0) {
-        for (size_t i = 0; i < count; i++)
-            table_at(l1)[page_table_index(address, 1) + i] = run_value(run, i);
-        direct_map_set_writable(&change->batch, l1, false);
-        page_change_add(change, table, page_table_index(address, 2), link_to(l1));
+    uint64_t link = error == 0 ? l1_make(change, page_table_index(address, 1), run, count) : 0;
+    if (link != 0) {
+        page_change_add(change, table, page_table_index(address, 2), link);
         root->table_pages++;
-    } else {
-        table_free(l1);
     }
     /* The next run may need the same tables. */
     page_change_commit(change, &root->cpu_mask);
+    return link != 0 ? 0 : -ENOMEM;
+}
+
+/* Writes the run into the L1 of a fresh root. 0, -ENOMEM, -ENOSPC. Root's lock held. */
+static int fresh_write(struct paging_root *root, uint64_t address, const struct run *run, size_t count)
+{
+    unsigned int first = page_table_index(address, 1);
+    struct paging_fresh_table *fresh;
+
+    int error = fresh_table_find(root, address, true, &fresh);
+    for (unsigned int i = 0; i < count && error == 0; i++) {
+        uint64_t value = run_value(run, i);
+        if (value == 0)
+            continue;
+        write_once(table_at(fresh->table)[first + i], value);
+        fresh->first = (uint16_t)minimum(fresh->first, first + i);
+        fresh->last = (uint16_t)maximum(fresh->last, first + i);
+        fresh->stores = (uint16_t)minimum(fresh->stores + 1u, 0xffffu);
+    }
     return error;
 }
 
 /* Writes the run into the L1 for `address`, making it if need be. It does not cross its end. Root's lock held. */
 static int l1_write(struct paging_root *root, struct page_change *change, uint64_t address, const struct run *run, size_t count)
 {
-    unsigned int first = page_table_index(address, 1), level = 1;
+    unsigned int first = page_table_index(address, 1);
     pfn_t table;
 
     if (root->fresh) {
-        int error = fresh_table_find(root, address, true, &table);
-        if (error == -ENOSPC)
-            error = root_seal_locked(root);
+        int error = fresh_write(root, address, run, count);
+        if (error != -ENOSPC)
+            return error;
+        error = root_seal_locked(root);
         if (error != 0)
             return error;
     }
-    if (!root->fresh)
-        level = walk_to(root->table, address, 1, &table);
+    unsigned int level = walk_to(root->table, address, 1, &table);
     if (level > 1)
         return l1_build(root, change, table, level, address, run, count);
     for (size_t i = 0; i < count; i++) {
         uint64_t value = run_value(run, i);
         if (value == 0)
             continue;
-        if (!root->fresh && (table_read(table, first + (unsigned int)i) & PAGE_TABLE_PRESENT))
+        if (table_read(table, first + (unsigned int)i) & PAGE_TABLE_PRESENT)
             page_change_flush(change, address + i * PAGE_SIZE);
-        entry_set(root, change, table, first + (unsigned int)i, value);
+        page_change_add(change, table, first + (unsigned int)i, value);
     }
     return 0;
 }
@@ -160,6 +201,11 @@ static void l1_unmap(struct paging_root *root, struct page_change *change, uint6
     pfn_t upper, table;
 
     bool there = l1_find(root, address, &table), whole = there && count == PAGE_TABLE_ENTRIES;
+    if (whole && !root->fresh) {
+        walk_to(root->table, address, 2, &upper);
+        if (table_read(upper, page_table_index(address, 2)) & PAGE_TABLE_KEPT)
+            table_op(MMUEXT_UNPIN_TABLE, table);
+    }
     for (size_t i = 0; i < count; i++) {
         uint64_t value = there ? table_read(table, first + (unsigned int)i) : 0;
         if (old)
@@ -176,7 +222,6 @@ static void l1_unmap(struct paging_root *root, struct page_change *change, uint6
         fresh_table_drop(root, address);
         return;
     }
-    walk_to(root->table, address, 2, &upper);
     page_change_add(change, upper, page_table_index(address, 2), 0);
     page_change_flush_all(change);
     freed[(*freed_count)++] = table;
@@ -352,6 +397,7 @@ const struct paging_ops paging_ops_pv = {
     .root_create = root_create_pv,
     .root_seal = root_seal_pv,
     .root_empty = root_empty_pv,
+    .give_back = give_back_pv,
     .root_destroy = root_destroy_pv,
     .root_activate = root_activate_pv,
     .map = map_pv,

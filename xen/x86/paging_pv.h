@@ -52,12 +52,13 @@ static inline void entry_set(const struct paging_root *root, struct page_change 
 }
 
 /* The L1 for an address of a fresh root; makes it, in a root that has room for it, if `make`. 0, -ENOENT, -ENOMEM, -ENOSPC. Root's lock held. */
-int fresh_table_find(struct paging_root *root, uint64_t address, bool make, pfn_t *table);
+int fresh_table_find(struct paging_root *root, uint64_t address, bool make, struct paging_fresh_table **found);
 /* The L1 for an address of a fresh root, which is there, goes. Root's lock held. */
 void fresh_table_drop(struct paging_root *root, uint64_t address);
 /* Gives a fresh root to Xen. 0 or -ENOMEM: it is fresh still. Root's lock held. */
 int root_seal_locked(struct paging_root *root);
-/* An empty table of level 2 to 4, Xen's already; from those that are kept. 0 or -ENOMEM. Events masked. */
+void table_op(unsigned int command, pfn_t table);
+/* An empty table, Xen's already; from those that are kept. 0 or -ENOMEM. Events masked. */
 int table_take(unsigned int level, pfn_t *table);
 /* Back again, empty and linked nowhere. */
 void table_give(unsigned int level, pfn_t table);
@@ -69,3 +70,4 @@ int root_seal_pv(struct paging_root *root);
 bool root_empty_pv(struct paging_root *root, paging_gone gone, void *context);
 void root_destroy_pv(struct paging_root *root);
 void root_activate_pv(struct paging_root *root);
+void give_back_pv(void);

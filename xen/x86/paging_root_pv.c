@@ -8,8 +8,8 @@
  * them read-only and links them: Xen looks at all entries of an L1 once, in a third of the time that it takes to carry out as many updates.
  * Emptying is the way back: an L1 stops being a table when its link goes, and is then read at leisure.
  *
- * To make an empty page a table of Xen's, and to take it back, is dear: it looks at 512 entries each time. So tables of the levels
- * above, which have few entries, stay Xen's (pinned, empty) when their root goes, and are taken again by the next one; a few of each level are kept.
+ * To make a page a table of Xen's, and to take it back, is dear: it looks at 512 entries each time. So tables that have few entries, those of the
+ * levels above and small L1s, stay Xen's (pinned, empty) when their root goes, and are taken again by the next one; a few of each level are kept.
  *
  * Locks: root->lock; what was unlinked is its unlinker's; kept_lock the kept tables.
  */
@@ -26,6 +26,7 @@
 #define ROOT_USER_ENTRIES (PAGE_TABLE_ENTRIES / 2)
 #define EMPTY_TABLES 48u /* a larger tree is unmapped piece by piece: Xen takes it apart with events held off */
 #define KEPT_LIMIT 8u
+#define KEPT_L1_ENTRIES 24u /* what an L1 holds at most if it is to be one that is kept: filled, and emptied, by updates */
 
 /* A table above L1, on its way. */
 struct upper {
@@ -33,12 +34,12 @@ struct upper {
     unsigned int level;
 };
 
-static const unsigned int kept_limits[5] = { [2] = 8, [3] = 6, [4] = 3 };
+static const unsigned int kept_limits[5] = { [1] = 8, [2] = 8, [3] = 6, [4] = 3 };
 static struct spinlock kept_lock = SPINLOCK_INITIALIZER("kept tables", PAGING_LOCK_RANK + 2);
 static pfn_t kept[5][KEPT_LIMIT];  /* kept_lock; by level */
 static unsigned int kept_count[5]; /* kept_lock */
 
-static void table_op(unsigned int command, pfn_t table)
+void table_op(unsigned int command, pfn_t table)
 {
     struct mmuext_op operation = { .cmd = command, .arg1.mfn = frames_gfn(table).number };
 
@@ -47,7 +48,7 @@ static void table_op(unsigned int command, pfn_t table)
         panic("Xen refuses operation %u on a page table: error %ld", command, error);
 }
 
-/* ---- Tables above L1 ------------------------------------------------------------------------------------------------ */
+/* ---- Tables that are kept ------------------------------------------------------------------------------------------------ */
 
 int kernel_l3_make(struct page_change *change)
 {
@@ -104,17 +105,10 @@ int table_take(unsigned int level, pfn_t *table)
     return found ? 0 : table_make(level, table);
 }
 
-void table_give(unsigned int level, pfn_t table)
+static void table_release(pfn_t table)
 {
     struct page_change change;
 
-    spinlock_lock(&kept_lock);
-    bool kept_too = kept_count[level] < kept_limits[level];
-    if (kept_too)
-        kept[level][kept_count[level]++] = table;
-    spinlock_unlock(&kept_lock);
-    if (kept_too)
-        return;
     page_change_init(&change);
     cpu_events_mask();
     table_op(MMUEXT_UNPIN_TABLE, table);
@@ -122,6 +116,33 @@ void table_give(unsigned int level, pfn_t table)
     page_change_commit(&change, NULL);
     cpu_events_unmask();
     paging_tables->free(table);
+}
+
+void table_give(unsigned int level, pfn_t table)
+{
+    spinlock_lock(&kept_lock);
+    bool kept_too = kept_count[level] < kept_limits[level];
+    if (kept_too)
+        kept[level][kept_count[level]++] = table;
+    spinlock_unlock(&kept_lock);
+    if (!kept_too)
+        table_release(table);
+}
+
+void give_back_pv(void)
+{
+    for (unsigned int level = 1; level <= 4;) {
+        pfn_t table;
+        spinlock_lock(&kept_lock);
+        bool found = kept_count[level] > 0;
+        if (found)
+            table = kept[level][--kept_count[level]];
+        spinlock_unlock(&kept_lock);
+        if (found)
+            table_release(table);
+        else
+            level++;
+    }
 }
 
 static void upper_give(const struct upper *upper)
@@ -167,25 +188,26 @@ void fresh_table_drop(struct paging_root *root, uint64_t address)
         root->fresh_tables[place] = root->fresh_tables[place + 1];
 }
 
-int fresh_table_find(struct paging_root *root, uint64_t address, bool make, pfn_t *table)
+int fresh_table_find(struct paging_root *root, uint64_t address, bool make, struct paging_fresh_table **found)
 {
     uint64_t base = round_down(address, PAGE_TABLE_L1_SPAN);
     unsigned int place = fresh_place(root, base);
 
-    if (place < root->fresh_count && root->fresh_tables[place].address == base) {
-        *table = root->fresh_tables[place].table;
+    pfn_t table;
+
+    *found = &root->fresh_tables[place];
+    if (place < root->fresh_count && root->fresh_tables[place].address == base)
         return 0;
-    }
     if (!make)
         return -ENOENT;
     if (root->fresh_count == PAGING_FRESH_TABLES)
         return -ENOSPC;
-    int error = paging_tables->allocate(table);
+    int error = paging_tables->allocate(&table);
     if (error != 0)
         return error;
     for (unsigned int i = root->fresh_count++; i > place; i--)
         root->fresh_tables[i] = root->fresh_tables[i - 1];
-    root->fresh_tables[place] = (struct paging_fresh_table){ base, *table };
+    root->fresh_tables[place] = (struct paging_fresh_table){ base, table, .first = PAGE_TABLE_ENTRIES };
     root->table_pages++;
     return 0;
 }
@@ -216,6 +238,22 @@ static int seal_prepare(const struct paging_root *root, struct upper *upper)
     return error != 0 ? error : taken;
 }
 
+/* The fresh table as Xen's: the entry that links it. One with few entries is copied into one that is kept, if there is one. */
+static uint64_t seal_table(struct page_change *change, const struct paging_fresh_table *fresh)
+{
+    pfn_t table;
+
+    if (fresh->stores > KEPT_L1_ENTRIES || table_take(1, &table) != 0) {
+        direct_map_set_writable(&change->batch, fresh->table, false);
+        return link_to(fresh->table);
+    }
+    for (unsigned int i = fresh->first; i <= fresh->last; i++)
+        if (table_read(fresh->table, i) != 0)
+            page_change_add(change, table, i, table_read(fresh->table, i));
+    paging_tables->free(fresh->table);
+    return link_to(table) | PAGE_TABLE_KEPT;
+}
+
 int root_seal_locked(struct paging_root *root)
 {
     pfn_t l2 = root->table, l3 = root->table;
@@ -240,8 +278,7 @@ int root_seal_locked(struct paging_root *root)
             l2 = upper[next++].table;
             page_change_add(&change, l3, page_table_index(address, 3), link_to(l2));
         }
-        direct_map_set_writable(&change.batch, root->fresh_tables[i].table, false);
-        page_change_add(&change, l2, page_table_index(address, 2), link_to(root->fresh_tables[i].table));
+        page_change_add(&change, l2, page_table_index(address, 2), seal_table(&change, &root->fresh_tables[i]));
     }
     page_change_commit(&change, NULL);
     root->fresh_count = 0;
@@ -258,10 +295,17 @@ int root_seal_pv(struct paging_root *root)
 
 /* ---- The end -------------------------------------------------------------------------------------------------------- */
 
+/* An L1 that was unlinked. */
+struct loose_l1 {
+    uint64_t address;
+    pfn_t table;
+    bool kept;
+};
+
 /* What was unlinked in one go. */
 struct apart {
     size_t l1_count, upper_count;
-    struct paging_fresh_table l1[EMPTY_TABLES];
+    struct loose_l1 l1[EMPTY_TABLES];
     struct upper upper[EMPTY_TABLES];
     struct page_change change;
 };
@@ -294,19 +338,46 @@ static bool apart_gather(struct apart *apart, pfn_t table, unsigned int level, u
         if (level > 2)
             apart->upper[apart->upper_count++] = (struct upper){ next, level - 1 };
         else
-            apart->l1[apart->l1_count++] = (struct paging_fresh_table){ at, next };
+            apart->l1[apart->l1_count++] = (struct loose_l1){ at, next, (table_read(table, i) & PAGE_TABLE_KEPT) != 0 };
         page_change_add(&apart->change, table, i, 0);
     }
     return true;
 }
 
-static void l1_tell(const struct paging_fresh_table *l1, paging_gone gone, void *context)
+static void l1_tell(pfn_t table, uint64_t address, paging_gone gone, void *context)
 {
+    for (unsigned int i = table_next_used(table, 0, PAGE_TABLE_ENTRIES); i < PAGE_TABLE_ENTRIES;
+         i = table_next_used(table, i + 1, PAGE_TABLE_ENTRIES)) {
+        struct paging_entry entry = page_entry_decode(table_read(table, i));
+        gone(context, address + i * PAGE_SIZE, &entry);
+    }
+}
+
+/* Empties a pinned L1 and gives it back. False: it holds too much for that, and is an ordinary one now. */
+static bool kept_l1_give(struct page_change *change, const struct loose_l1 *l1, paging_gone gone, void *context)
+{
+    struct paging_entry entries[KEPT_L1_ENTRIES];
+    uint16_t indices[KEPT_L1_ENTRIES];
+    size_t count = 0;
+
     for (unsigned int i = table_next_used(l1->table, 0, PAGE_TABLE_ENTRIES); i < PAGE_TABLE_ENTRIES;
          i = table_next_used(l1->table, i + 1, PAGE_TABLE_ENTRIES)) {
-        struct paging_entry entry = page_entry_decode(table_read(l1->table, i));
-        gone(context, l1->address + i * PAGE_SIZE, &entry);
+        if (count == KEPT_L1_ENTRIES) {
+            table_op(MMUEXT_UNPIN_TABLE, l1->table);
+            return false;
+        }
+        indices[count] = (uint16_t)i;
+        entries[count++] = page_entry_decode(table_read(l1->table, i));
     }
+    cpu_events_mask();
+    for (size_t i = 0; i < count; i++)
+        page_change_add(change, l1->table, indices[i], 0);
+    page_change_commit(change, NULL);
+    cpu_events_unmask();
+    for (size_t i = 0; i < count && gone; i++)
+        gone(context, l1->address + indices[i] * PAGE_SIZE, &entries[i]);
+    table_give(1, l1->table);
+    return true;
 }
 
 /* Takes apart all that hangs below the root's user entries; nobody else changes it. `gone` may be NULL: then there are no pages. */
@@ -323,15 +394,21 @@ static void root_take_apart(struct paging_root *root, paging_gone gone, void *co
         page_change_flush_all(&apart.change);
         page_change_commit(&apart.change, &root->cpu_mask);
         spinlock_unlock(&root->lock);
-        for (size_t i = 0; i < apart.l1_count && gone; i++)
-            l1_tell(&apart.l1[i], gone, context);
+        size_t ordinary = 0;
+        for (size_t i = 0; i < apart.l1_count; i++) {
+            if (apart.l1[i].kept && kept_l1_give(&apart.change, &apart.l1[i], gone, context))
+                continue;
+            if (gone)
+                l1_tell(apart.l1[i].table, apart.l1[i].address, gone, context);
+            apart.l1[ordinary++] = apart.l1[i];
+        }
         cpu_events_mask();
-        for (size_t i = 0; i < apart.l1_count; i++)
+        for (size_t i = 0; i < ordinary; i++)
             direct_map_set_writable(&apart.change.batch, apart.l1[i].table, true);
         page_change_commit(&apart.change, NULL);
         cpu_events_unmask();
-        for (size_t i = 0; i < apart.l1_count; i++)
-            paging_tables->free(apart.l1[i].table);
+        while (ordinary > 0)
+            paging_tables->free(apart.l1[--ordinary].table);
         while (apart.upper_count > 0)
             upper_give(&apart.upper[--apart.upper_count]);
     } while (!all);
@@ -342,7 +419,7 @@ static void fresh_empty(struct paging_root *root, paging_gone gone, void *contex
 {
     for (unsigned int i = 0; i < root->fresh_count; i++) {
         if (gone)
-            l1_tell(&root->fresh_tables[i], gone, context);
+            l1_tell(root->fresh_tables[i].table, root->fresh_tables[i].address, gone, context);
         paging_tables->free(root->fresh_tables[i].table);
     }
     root->fresh_count = 0;
