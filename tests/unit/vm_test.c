@@ -446,6 +446,103 @@ static void mappings_follow_their_file(void **state)
     assert_int_equal(host_pages_in_use(), pages_before);
 }
 
+/* A program that maps the file's pages 10 to 29 for itself; what it uses and writes are the marks that the processor would leave. */
+static struct address_space *program_start(struct area_backing *backing, uint64_t *address)
+{
+    struct area_request request = { .length_bytes = 20 * PAGE_SIZE, .protection = READ_WRITE, .backing = backing, .backing_index = 10,
+                                    .flags = AREA_MAY_WRITE, .ahead = true };
+    struct address_space *space;
+
+    assert_int_equal(address_space_create(&space), 0);
+    assert_int_equal(address_space_map(space, &request, address), 0);
+    return space;
+}
+
+static void program_end(struct address_space *space)
+{
+    address_space_leave(space);
+    address_space_release(space);
+}
+
+static struct paging_entry entry_at(struct address_space *space, uint64_t address)
+{
+    struct paging_entry entry;
+
+    paging_query(&space->root, address, &entry, 1);
+    return entry;
+}
+
+static void pages_that_are_used_come_with_their_file(void **state)
+{
+    struct page_cache cache;
+    struct area_backing backing = { .cache = &cache, .operations = &backing_operations };
+    size_t pages_before = host_pages_in_use();
+    uint64_t address;
+    uint8_t byte = 7;
+
+    reference_init(&backing.reference);
+    page_cache_init(&cache, &disk_source, NULL, sizeof(disk));
+    struct address_space *space = program_start(&backing, &address);
+    assert_int_equal(atomic_load(&space->resident_pages), 0); /* nothing is known yet */
+    assert_int_equal(address_space_read(space, address + 2 * PAGE_SIZE, &byte, 1), 1);
+    assert_int_equal(address_space_write(space, address + 4 * PAGE_SIZE, &byte, 1), 1);
+    host_paging_mark(&space->root, address + 2 * PAGE_SIZE, PAGING_ACCESSED);
+    host_paging_mark(&space->root, address + 4 * PAGE_SIZE, PAGING_ACCESSED | PAGING_DIRTY);
+    program_end(space);
+
+    /* Three that use nothing of it: the copy is given up at once, the pages in the end. */
+    for (int turn = 0; turn < 3; turn++) {
+        space = program_start(&backing, &address);
+        assert_int_equal(atomic_load(&space->resident_pages), 2);
+        assert_int_equal(entry_at(space, address + 3 * PAGE_SIZE).flags, 0);
+        assert_ptr_equal(page_from_pfn(entry_at(space, address + 2 * PAGE_SIZE).pfn)->owner, &cache);
+        struct paging_entry written = entry_at(space, address + 4 * PAGE_SIZE);
+        assert_int_equal((written.flags & PAGING_WRITE) != 0, turn == 0);
+        assert_int_equal(page_from_pfn(written.pfn)->kind, turn == 0 ? PAGE_ANONYMOUS : PAGE_CACHE);
+        program_end(space);
+    }
+    space = program_start(&backing, &address);
+    assert_int_equal(atomic_load(&space->resident_pages), 0);
+    program_end(space);
+    page_cache_destroy(&cache);
+    assert_int_equal(host_pages_in_use(), pages_before);
+}
+
+/* Areas that end tell how many pages the first fault of the next ones brings, for a few of them. */
+static size_t touched_at_once(struct address_space *space, size_t used, uint32_t flags, bool end)
+{
+    struct area_request request = { .length_bytes = 16 * PAGE_SIZE, .protection = READ_WRITE, .flags = flags };
+    uint64_t address;
+    uint8_t byte = 1;
+
+    assert_int_equal(address_space_map(space, &request, &address), 0);
+    uint64_t before = atomic_load(&space->resident_pages);
+    assert_int_equal(address_space_write(space, address, &byte, 1), 1);
+    size_t came = (size_t)(atomic_load(&space->resident_pages) - before);
+    for (size_t i = 0; i < used; i++) {
+        assert_int_equal(address_space_write(space, address + i * PAGE_SIZE, &byte, 1), 1);
+        host_paging_mark(&space->root, address + i * PAGE_SIZE, PAGING_ACCESSED);
+    }
+    if (end)
+        assert_int_equal(address_space_unmap(space, address, request.length_bytes), 0);
+    return came;
+}
+
+static void clusters_begin_as_areas_before_ended(void **state)
+{
+    struct address_space *space;
+
+    assert_int_equal(address_space_create(&space), 0);
+    assert_int_equal(touched_at_once(space, 16, 0, true), 1);
+    assert_int_equal(touched_at_once(space, 16, 0, true), 16);
+    assert_int_equal(touched_at_once(space, 1, 0, true), 16);
+    assert_int_equal(touched_at_once(space, 8, 0, true), 8);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(touched_at_once(space, 1, i % 2 ? AREA_NO_RESERVE : 0, false), 8);
+    assert_int_equal(touched_at_once(space, 1, 0, false), 1); /* none of them has confirmed it */
+    program_end(space);
+}
+
 static void memory_that_runs_out_is_told(void **state)
 {
     size_t pages_before = host_pages_in_use(), objects_before = host_objects_in_use();
@@ -486,6 +583,8 @@ int main(void)
         cmocka_unit_test(files_hold_what_was_written),
         cmocka_unit_test(a_failed_read_is_tried_again),
         cmocka_unit_test(mappings_follow_their_file),
+        cmocka_unit_test(pages_that_are_used_come_with_their_file),
+        cmocka_unit_test(clusters_begin_as_areas_before_ended),
         cmocka_unit_test(memory_that_runs_out_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,9 @@ unsigned int host_event_sends(uint32_t port);
 struct thread;
 void host_cpu_enter(struct thread *thread);
 bool host_allocation_fails(void);
+/* Sets bits of the entry at `address`, as a processor does: PAGING_ACCESSED, PAGING_DIRTY. */
+struct paging_root;
+void host_paging_mark(struct paging_root *root, uint64_t address, uint32_t flags);
 void host_timers_expire(void);
 
 /* The console: what was written to it (the newest bytes, terminated), and bytes typed at it. */

@@ -78,6 +78,15 @@ bool paging_root_empty(struct paging_root *root, paging_gone gone, void *context
     return true;
 }
 
+void host_paging_mark(struct paging_root *root, uint64_t address, uint32_t flags)
+{
+    struct host_mapping *mapping = *find(root, address);
+
+    if (!mapping)
+        abort();
+    mapping->entry.flags |= flags;
+}
+
 void paging_leave(void)
 {
 }
