@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * micro [--rounds N] [--time MS] [--file FILE]: what single things cost a program, one line "name value unit" for each and round.
+ * micro [--rounds N] [--time MS] [--file FILE] [--spawn PROGRAM]: what single things cost a program, one line "name value unit" for each and round.
  *
  * One static program for Linux and Xenolith. A case is a function that does its thing so many times; how often is found out
  * first, by doubling until --time (30 ms) has passed, and is the same in all rounds. Rounds go through all cases in turn, so
@@ -191,6 +191,7 @@ static struct micro_case cases[] = {
     {"thread_create_join", thread_create_join, .things = 1},
     {"fork_exit_wait", fork_exit, .things = 1},
     {"fork_exec_wait", fork_exec, .things = 1},
+    {"spawn_dynamic_wait", spawn_dynamic, .things = 1},
     {"mmap_touch_64K_page", touch_small, .things = SMALL_PAGES},
     {"mmap_touch_16M_page", touch_large, .things = LARGE_PAGES},
     {"fault_file_page", touch_file, .things = 1},
@@ -261,11 +262,14 @@ int main(int count, char **arguments)
             time_ms = strtol(arguments[i + 1], NULL, 10);
         else if (strcmp(arguments[i], "--file") == 0)
             path = arguments[i + 1];
+        else if (strcmp(arguments[i], "--spawn") == 0)
+            micro_dynamic_path = arguments[i + 1];
     }
     if (rounds < 1 || time_ms < 1 || files_open(path) < 0)
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < cases_count; i++) {
+        cases[i].gone = cases[i].run == spawn_dynamic && micro_dynamic_path == NULL;
         if (cases[i].run == touch_file)
             cases[i].things = file_bytes / PAGE_BYTES;
         if (cases[i].bytes > 0)

@@ -12,6 +12,7 @@ void watch_start(void);
 void watch_stop(void);
 
 extern const char *micro_program_path;
+extern char *micro_dynamic_path; /* --spawn's; NULL: no such case */
 
 int pipe_switch(uint64_t count);
 int pipe_switch_thread(uint64_t count);
@@ -19,3 +20,4 @@ int futex_switch(uint64_t count);
 int thread_create_join(uint64_t count);
 int fork_exit(uint64_t count);
 int fork_exec(uint64_t count);
+int spawn_dynamic(uint64_t count);

@@ -8,9 +8,11 @@
 #include "tests/bench/micro.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 const char *micro_program_path;
+char *micro_dynamic_path;
 
 /* Keeps the caller, and whom it makes, on the first CPU that it may use; before gets what was. */
 static int cpu_pin(cpu_set_t *before)
@@ -228,4 +231,24 @@ int fork_exec(uint64_t count)
             return error;
     }
     return 0;
+}
+
+/* A program with an interpreter and libraries, which tells its version and ends. */
+int spawn_dynamic(uint64_t count)
+{
+    char *const arguments[] = {micro_dynamic_path, (char *)(uintptr_t)"-V", NULL};
+    char *const environment[] = {NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+
+    int error = -posix_spawn_file_actions_init(&actions);
+    if (error == 0)
+        error = -posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    while (error == 0 && count-- > 0) {
+        error = -posix_spawn(&pid, micro_dynamic_path, &actions, NULL, arguments, environment);
+        if (error == 0)
+            error = child_wait(pid);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
 }
