@@ -25,6 +25,10 @@
 
 #define DRAIN_NS 5000000000ull
 
+enum { KEY_NUMBER, KEY_TRUSTED };
+
+static const char *const driver_keys[] = {[KEY_NUMBER] = "virtual-device", [KEY_TRUSTED] = "trusted", NULL};
+
 static void driver_destroy(struct block_device *device)
 {
     struct blkfront_disk *disk = container_of(device, struct blkfront_disk, device);
@@ -53,25 +57,22 @@ static void driver_violation(struct deferred_work *work)
 static int driver_probe(struct xenbus_device *bus)
 {
     struct blkfront_disk *disk = memory_allocate_zeroed(sizeof(*disk));
-    struct xenstore_number numbers[] = {
-        {"virtual-device", UINT32_MAX, 0, 0},
-        {"trusted", 1, 1, 0}, /* missing with older toolstacks */
-    };
+    uint64_t number = 0, trusted = 1; /* missing with older toolstacks */
 
     if (!disk)
         return -ENOMEM;
-    xenstore_read_numbers(bus->path, numbers, array_count(numbers));
-    int error = numbers[0].error;
+    int error = xenbus_number(bus, bus->own, KEY_NUMBER, UINT32_MAX, &number);
+    (void)xenbus_number(bus, bus->own, KEY_TRUSTED, 1, &trusted);
     if (error == 0)
-        error = blkfront_handshake_name((uint32_t)numbers[0].value, disk->device.name, &disk->device.number);
+        error = blkfront_handshake_name((uint32_t)number, disk->device.name, &disk->device.number);
     if (error == 0)
         error = blkfront_transfer_init(disk);
     if (error != 0) {
         memory_free(disk);
         return error;
     }
-    disk->trusted = numbers[1].value == 1;
-    disk->handle = (uint16_t)numbers[0].value;
+    disk->trusted = trusted == 1;
+    disk->handle = (uint16_t)number;
     disk->bus = bus;
     disk->device.ops = &driver_ops;
     disk->device.segments_per_request = BLKFRONT_SEGMENT_LIMIT;
@@ -88,8 +89,6 @@ static void driver_offer(struct blkfront_disk *disk)
 
     if (error != 0)
         xenbus_fail(disk->bus, error, "ring and event channel cannot be offered");
-    else
-        xenbus_set_state(disk->bus, XENBUS_INITIALISED);
 }
 
 static void driver_connect(struct blkfront_disk *disk)
@@ -178,6 +177,8 @@ static void driver_remove(struct xenbus_device *bus)
 
 const struct xenbus_driver blkfront_driver = {
     .class_name = "vbd",
+    .keys = driver_keys,
+    .connect_keys = blkfront_connect_keys,
     .probe = driver_probe,
     .backend_changed = driver_backend_changed,
     .remove = driver_remove,

@@ -22,18 +22,29 @@
 #define INFO_REMOVABLE 2u
 #define INFO_READ_ONLY 4u
 
+enum { SECTORS, BLOCK, PHYSICAL, INFO, FLUSH, DISCARD, GRANULARITY };
+
+const char *const blkfront_connect_keys[] = {
+    [SECTORS] = "sectors",
+    [BLOCK] = "sector-size",
+    [PHYSICAL] = "physical-sector-size",
+    [INFO] = "info",
+    [FLUSH] = "feature-flush-cache",
+    [DISCARD] = "feature-discard",
+    [GRANULARITY] = "discard-granularity",
+    NULL,
+};
+
 /* No transaction is needed: the backend reads these only when our state, which is written after them, says so. */
 static int offer_write(const struct blkfront_disk *disk)
 {
-    const struct xenstore_number numbers[] = {
-        {.name = "ring-ref", .value = disk->ring_reference},
-        {.name = "event-channel", .value = disk->port},
+    const struct xenbus_entry entries[] = {
+        {.name = "ring-ref", .number = disk->ring_reference},
+        {.name = "event-channel", .number = disk->port},
+        {.name = "protocol", .text = "x86_64-abi"},
     };
-    int error = xenstore_write_numbers(disk->bus->path, numbers, array_count(numbers));
 
-    if (error == 0)
-        error = xenstore_print(XENSTORE_NO_TRANSACTION, disk->bus->path, "protocol", "x86_64-abi");
-    return error;
+    return xenbus_offer(disk->bus, entries, array_count(entries), XENBUS_INITIALISED);
 }
 
 int blkfront_handshake_offer(struct blkfront_disk *disk)
@@ -96,25 +107,22 @@ static int handshake_refuse(const struct blkfront_disk *disk, const char *name, 
 int blkfront_handshake_read(struct blkfront_disk *disk)
 {
     struct block_device *device = &disk->device;
-    enum { SECTORS, BLOCK, PHYSICAL, INFO, FLUSH, DISCARD, GRANULARITY };
-    struct xenstore_number numbers[] = {
-        [SECTORS] = {"sectors", UINT64_MAX / BLOCK_SECTOR_BYTES / 2, 0, 0},
-        [BLOCK] = {"sector-size", UINT32_MAX, BLOCK_SECTOR_BYTES, 0},
-        [PHYSICAL] = {"physical-sector-size", UINT32_MAX, 0, 0},
-        [INFO] = {"info", UINT32_MAX, 0, 0},
-        [FLUSH] = {"feature-flush-cache", 1, 0, 0},
-        [DISCARD] = {"feature-discard", 1, 0, 0},
-        [GRANULARITY] = {"discard-granularity", UINT32_MAX, 0, 0},
-    };
+    const struct xenbus_device *bus = disk->bus;
+    uint64_t sectors = 0, block = BLOCK_SECTOR_BYTES, physical = 0, info = 0, flush = 0, discard = 0, granularity = 0;
 
-    xenbus_backend_numbers(disk->bus, numbers, array_count(numbers));
-    uint64_t sectors = numbers[SECTORS].value, block = numbers[BLOCK].value, physical = numbers[PHYSICAL].value;
+    (void)xenbus_number(bus, bus->backend, SECTORS, UINT64_MAX / BLOCK_SECTOR_BYTES / 2, &sectors);
+    (void)xenbus_number(bus, bus->backend, BLOCK, UINT32_MAX, &block);
+    (void)xenbus_number(bus, bus->backend, PHYSICAL, UINT32_MAX, &physical);
+    (void)xenbus_number(bus, bus->backend, INFO, UINT32_MAX, &info);
+    (void)xenbus_number(bus, bus->backend, FLUSH, 1, &flush);
+    (void)xenbus_number(bus, bus->backend, DISCARD, 1, &discard);
+    (void)xenbus_number(bus, bus->backend, GRANULARITY, UINT32_MAX, &granularity);
     if (sectors == 0)
         return handshake_refuse(disk, "sectors", sectors);
     if (block < BLOCK_SECTOR_BYTES || block > PAGE_SIZE || (block & (block - 1)))
         return handshake_refuse(disk, "sector-size", block);
-    atomic_store(&device->can_flush, numbers[FLUSH].value == 1);
-    atomic_store(&device->can_discard, numbers[DISCARD].value == 1);
+    atomic_store(&device->can_flush, flush == 1);
+    atomic_store(&device->can_discard, discard == 1);
     if (disk->registered) {
         /* After a reconnect the disk must be the one it was; only its size may be new. */
         if (device->logical_block_bytes != block)
@@ -125,9 +133,8 @@ int blkfront_handshake_read(struct blkfront_disk *disk)
     atomic_store(&device->sector_count, sectors);
     device->logical_block_bytes = (uint32_t)block;
     device->physical_block_bytes = (uint32_t)(physical < block || physical > (1u << 20) ? block : physical);
-    device->read_only = numbers[INFO].value & INFO_READ_ONLY;
-    device->removable = numbers[INFO].value & INFO_REMOVABLE;
-    uint64_t granularity = numbers[GRANULARITY].value;
+    device->read_only = info & INFO_READ_ONLY;
+    device->removable = info & INFO_REMOVABLE;
     device->discard_granularity_bytes = (uint32_t)(granularity == 0 ? block : granularity);
     return 0;
 }

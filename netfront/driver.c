@@ -103,13 +103,8 @@ static void driver_offer(struct netfront_interface *interface)
 {
     int error = netfront_handshake_offer(interface);
 
-    if (error != 0) {
+    if (error != 0)
         xenbus_fail(interface->bus, error, "rings and event channels cannot be offered");
-        return;
-    }
-    netfront_transmit_start(interface);
-    netfront_receive_start(interface);
-    xenbus_set_state(interface->bus, XENBUS_CONNECTED);
 }
 
 static void driver_disconnect(struct netfront_interface *interface)
@@ -165,6 +160,8 @@ static void driver_remove(struct xenbus_device *bus)
 
 const struct xenbus_driver netfront_driver = {
     .class_name = "vif",
+    .keys = netfront_keys,
+    .offer_keys = netfront_offer_keys,
     .probe = driver_probe,
     .backend_changed = driver_backend_changed,
     .remove = driver_remove,

@@ -18,6 +18,24 @@
 #define MTU_LEAST 68u
 #define MTU_MOST (NET_FRAME_BYTES_LIMIT - NET_HEADER_BYTES)
 
+enum { MAC, TRUSTED, MTU };
+
+const char *const netfront_keys[] = {[MAC] = "mac", [TRUSTED] = "trusted", [MTU] = "mtu", NULL};
+
+enum { ADDRESS, COPY, NO_CHECKSUM, CHECKSUM_V6, GATHER, TSO_V4, TSO_V6, SPLIT };
+
+const char *const netfront_offer_keys[] = {
+    [ADDRESS] = "ip",
+    [COPY] = "feature-rx-copy",
+    [NO_CHECKSUM] = "feature-no-csum-offload",
+    [CHECKSUM_V6] = "feature-ipv6-csum-offload",
+    [GATHER] = "feature-sg",
+    [TSO_V4] = "feature-gso-tcpv4",
+    [TSO_V6] = "feature-gso-tcpv6",
+    [SPLIT] = "feature-split-event-channels",
+    NULL,
+};
+
 int netfront_handshake_parse_mac(const char *text, uint8_t mac[6])
 {
     uint64_t byte;
@@ -36,55 +54,46 @@ int netfront_handshake_identify(struct netfront_interface *interface)
 {
     struct xenbus_device *bus = interface->bus;
     struct net_device *device = &interface->device;
-    struct xenstore_number numbers[] = {
-        {"trusted", 1, 1, 0}, /* both may be missing */
-        {"mtu", MTU_MOST, MTU_DEFAULT, 0},
-    };
-    char mac[32];
+    uint64_t trusted = 1, mtu = MTU_DEFAULT; /* both may be missing */
+    const char *mac = xenbus_text(bus->own, MAC), *address = xenbus_text(bus->backend, ADDRESS);
 
-    int error = xenstore_read_string(XENSTORE_NO_TRANSACTION, bus->path, "mac", mac, sizeof(mac));
-    if (error == 0)
-        error = netfront_handshake_parse_mac(mac, device->mac);
+    int error = mac ? netfront_handshake_parse_mac(mac, device->mac) : -ENOENT;
     if (error != 0)
         return error;
-    xenstore_read_numbers(bus->path, numbers, array_count(numbers));
-    interface->trusted = numbers[0].value == 1;
-    atomic_store(&device->mtu_bytes, (uint32_t)(numbers[1].value >= MTU_LEAST ? numbers[1].value : MTU_DEFAULT));
-    if (xenstore_read_string(XENSTORE_NO_TRANSACTION, bus->backend_path, "ip", device->static_address,
-                             sizeof(device->static_address)) != 0)
-        device->static_address[0] = 0;
+    (void)xenbus_number(bus, bus->own, TRUSTED, 1, &trusted);
+    (void)xenbus_number(bus, bus->own, MTU, MTU_MOST, &mtu);
+    interface->trusted = trusted == 1;
+    atomic_store(&device->mtu_bytes, (uint32_t)(mtu >= MTU_LEAST ? mtu : MTU_DEFAULT));
+    if (address && strlen(address) < sizeof(device->static_address))
+        format_string(device->static_address, sizeof(device->static_address), "%s", address);
     return 0;
+}
+
+static bool backend_can(const struct netfront_interface *interface, unsigned int key)
+{
+    uint64_t value = 0;
+
+    return xenbus_number(interface->bus, interface->bus->backend, key, 1, &value) == 0 && value == 1;
 }
 
 /* What the backend can do; -EOPNOTSUPP where that is not enough. *split: it takes two event channels. */
 static int handshake_read_features(struct netfront_interface *interface, bool *split)
 {
-    enum { COPY, NO_CHECKSUM, CHECKSUM_V6, GATHER, TSO_V4, TSO_V6, SPLIT };
-    struct xenstore_number numbers[] = {
-        [COPY] = {"feature-rx-copy", 1, 0, 0},
-        [NO_CHECKSUM] = {"feature-no-csum-offload", 1, 0, 0},
-        [CHECKSUM_V6] = {"feature-ipv6-csum-offload", 1, 0, 0},
-        [GATHER] = {"feature-sg", 1, 0, 0},
-        [TSO_V4] = {"feature-gso-tcpv4", 1, 0, 0},
-        [TSO_V6] = {"feature-gso-tcpv6", 1, 0, 0},
-        [SPLIT] = {"feature-split-event-channels", 1, 0, 0},
-    };
     uint32_t features = NET_FEATURE_RX_CHECKSUM;
 
-    xenbus_backend_numbers(interface->bus, numbers, array_count(numbers));
-    if (!numbers[COPY].value) {
+    if (!backend_can(interface, COPY)) {
         log_error("%s: the backend does not copy received packets", interface->bus->path);
         return -EOPNOTSUPP;
     }
-    features |= numbers[NO_CHECKSUM].value ? 0 : NET_FEATURE_TX_CHECKSUM_V4;
-    features |= numbers[CHECKSUM_V6].value ? NET_FEATURE_TX_CHECKSUM_V6 : 0;
-    if (numbers[GATHER].value) {
+    features |= backend_can(interface, NO_CHECKSUM) ? 0 : NET_FEATURE_TX_CHECKSUM_V4;
+    features |= backend_can(interface, CHECKSUM_V6) ? NET_FEATURE_TX_CHECKSUM_V6 : 0;
+    if (backend_can(interface, GATHER)) {
         features |= NET_FEATURE_SCATTER_GATHER;
-        features |= numbers[TSO_V4].value ? NET_FEATURE_TSO_V4 : 0;
-        features |= numbers[TSO_V6].value ? NET_FEATURE_TSO_V6 : 0;
+        features |= backend_can(interface, TSO_V4) ? NET_FEATURE_TSO_V4 : 0;
+        features |= backend_can(interface, TSO_V6) ? NET_FEATURE_TSO_V6 : 0;
     }
     atomic_store(&interface->device.features, features);
-    *split = numbers[SPLIT].value;
+    *split = backend_can(interface, SPLIT);
     return 0;
 }
 
@@ -93,21 +102,21 @@ static int offer_write(const struct netfront_interface *interface)
 {
     event_port_t tx_port = interface->tx_port;
     bool split = tx_port != interface->rx_port;
-    const struct xenstore_number numbers[] = {
-        {.name = "tx-ring-ref", .value = interface->tx_ring_reference},
-        {.name = "rx-ring-ref", .value = interface->rx_ring_reference},
-        {.name = split ? "event-channel-tx" : "event-channel", .value = tx_port},
-        {.name = "request-rx-copy", .value = 1},
-        {.name = "feature-rx-notify", .value = 1},
-        {.name = "feature-sg", .value = 1},
-        {.name = "feature-gso-tcpv4", .value = 1},
-        {.name = "feature-gso-tcpv6", .value = 1},
-        {.name = "feature-ipv6-csum-offload", .value = 1},
-        {.name = "feature-no-csum-offload", .value = 0},
-        {.name = "event-channel-rx", .value = interface->rx_port}, /* last: only where they are two */
+    const struct xenbus_entry entries[] = {
+        {.name = "tx-ring-ref", .number = interface->tx_ring_reference},
+        {.name = "rx-ring-ref", .number = interface->rx_ring_reference},
+        {.name = split ? "event-channel-tx" : "event-channel", .number = tx_port},
+        {.name = "request-rx-copy", .number = 1},
+        {.name = "feature-rx-notify", .number = 1},
+        {.name = "feature-sg", .number = 1},
+        {.name = "feature-gso-tcpv4", .number = 1},
+        {.name = "feature-gso-tcpv6", .number = 1},
+        {.name = "feature-ipv6-csum-offload", .number = 1},
+        {.name = "feature-no-csum-offload", .number = 0},
+        {.name = "event-channel-rx", .number = interface->rx_port}, /* last: only where they are two */
     };
 
-    return xenstore_write_numbers(interface->bus->path, numbers, array_count(numbers) - !split);
+    return xenbus_offer(interface->bus, entries, array_count(entries) - !split, XENBUS_CONNECTED);
 }
 
 /* The one port of backends that have no two. Event context. */
@@ -195,8 +204,11 @@ int netfront_handshake_offer(struct netfront_interface *interface)
         spinlock_unlock(&interface->rx_lock);
         error = offer_ports(interface, split);
     }
-    if (error == 0)
+    if (error == 0) {
+        netfront_transmit_start(interface);
+        netfront_receive_start(interface);
         error = offer_write(interface);
+    }
     if (error != 0)
         netfront_handshake_withdraw(interface);
     return error;

@@ -5,13 +5,14 @@
 #include "kernel/boot/devices.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "blkfront/driver.h"
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
 #include "kernel/base/panic.h"
-#include "kernel/boot/processors.h"
 #include "kernel/boot/sysrq.h"
+#include "kernel/device/block_device.h"
 #include "kernel/device/random.h"
 #include "netfront/driver.h"
 #include "xen/bus/control.h"
@@ -22,6 +23,7 @@
 #include "xen/machine/shutdown.h"
 
 #define SETTLE_NS 30000000000ull
+#define QUICK_NS 1000000000ull
 
 static const struct xenbus_driver *const drivers[] = {
     &blkfront_driver,
@@ -47,29 +49,83 @@ static void devices_shutdown(enum control_action action)
 
 static const struct control_handlers control_handlers = {.shutdown = devices_shutdown, .sysrq = sysrq_key};
 
+static bool have_xenstore, have_bus; /* fixed after devices_start() */
+
 void devices_start(void)
 {
-    int error;
-
     random_init();
-    error = grant_table_init();
+    int error = grant_table_init();
     if (error != 0)
         panic("grant table: error %d", error);
     error = xenstore_start();
     if (error == -ENODEV) {
         log_notice("no xenstore: no disks, no network");
-        processors_start(false);
         return;
     }
     if (error != 0)
         panic("xenstore: error %d", error);
-    processors_start(true);
-    error = control_start(&control_handlers);
-    if (error != 0)
-        log_error("control: not available (%d)", error);
+    have_xenstore = true;
     error = xenbus_start(drivers);
     if (error != 0)
         log_error("xenbus: not available (%d)", error);
-    else if (xenbus_wait_settled(clock_monotonic_ns() + SETTLE_NS) != 0)
+    have_bus = error == 0;
+}
+
+bool devices_have_xenstore(void)
+{
+    return have_xenstore;
+}
+
+struct disk_awaited {
+    struct block_watcher watcher;
+    const char *name;
+    atomic_bool there;
+};
+
+static void disk_changed(struct block_watcher *watcher, struct block_device *disk, enum block_change change)
+{
+    struct disk_awaited *awaited = container_of(watcher, struct disk_awaited, watcher);
+
+    if (change == BLOCK_ADDED && strcmp(disk->name, awaited->name) == 0)
+        atomic_store(&awaited->there, true);
+}
+
+static bool disk_is_there(void *data)
+{
+    return atomic_load(&((struct disk_awaited *)data)->there);
+}
+
+void devices_await_disk(const char *name)
+{
+    struct disk_awaited awaited = {.watcher.changed = disk_changed, .name = name};
+
+    if (!have_bus)
+        return;
+    block_watch(&awaited.watcher);
+    if (xenbus_wait(disk_is_there, &awaited, clock_monotonic_ns() + SETTLE_NS) != 0)
+        log_warning("no disk %s after 30 seconds; going on", name);
+    block_unwatch(&awaited.watcher);
+}
+
+void devices_settle(void)
+{
+    uint64_t start_ns = clock_monotonic_ns();
+
+    if (!have_bus || xenbus_wait(NULL, NULL, start_ns + QUICK_NS) == 0)
+        return;
+    devices_control_start(); /* the host may lose its patience */
+    if (xenbus_wait(NULL, NULL, start_ns + SETTLE_NS) != 0)
         log_warning("some devices are not connected after 30 seconds; going on");
+}
+
+void devices_control_start(void)
+{
+    static bool started;
+
+    if (!have_xenstore || started)
+        return;
+    started = true;
+    int error = control_start(&control_handlers);
+    if (error != 0)
+        log_error("control: not available (%d)", error);
 }

@@ -18,6 +18,7 @@
 #include "kernel/boot/devices.h"
 #include "kernel/boot/guest_report.h"
 #include "kernel/boot/network.h"
+#include "kernel/boot/processors.h"
 #include "kernel/boot/program_settings.h"
 #include "kernel/boot/root.h"
 #include "kernel/process/process.h"
@@ -89,6 +90,7 @@ static void boot_done(void)
     done = true;
     guest_report_step("program");
     guest_report_boot();
+    devices_control_start();
 }
 
 static int program_run(const struct fs_context *context, const struct program_settings *settings, char **arguments,
@@ -199,6 +201,10 @@ static int linux_program_run(void)
         log_error("no program given: neither `-- PROGRAM ARGUMENTS` on the command line nor /etc/xenolith/args in the image");
         return STATUS_NOT_FOUND;
     }
+    guest_report_step("settings");
+    devices_settle();
+    guest_report_step("devices");
+    processors_wait();
     boot_network_finish(&context);
     guest_report_step("network");
     struct file *console = console_open(&context);
@@ -217,6 +223,9 @@ void first_program_run(void)
     devices_set_program_stop(program_stop);
     if (native_program) {
         size_t count;
+        devices_settle();
+        devices_control_start();
+        processors_wait();
         char *const *arguments = command_line_arguments(&count);
         struct native_environment environment = {.arguments = arguments, .argument_count = count};
         status = native_program->run(native_program, &environment);

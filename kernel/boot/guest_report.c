@@ -11,12 +11,12 @@
 #include "xen/bus/xenstore.h"
 #include "xen/machine/clock.h"
 
-#define STEP_LIMIT 12
+#define STEP_LIMIT 16
 #define REPORT_DIRECTORY "data/xenolith"
 
 static struct {
     const char *name;
-    uint64_t at_ns;
+    uint64_t stamp;
 } steps[STEP_LIMIT];
 static size_t step_count;
 
@@ -24,7 +24,7 @@ void guest_report_step(const char *name)
 {
     if (step_count < STEP_LIMIT) {
         steps[step_count].name = name;
-        steps[step_count++].at_ns = clock_monotonic_ns();
+        steps[step_count++].stamp = clock_stamp();
     }
 }
 
@@ -39,12 +39,16 @@ static void report_write(const char *name, const char *text, int length)
 void guest_report_boot(void)
 {
     uint64_t since_unpause_ns = clock_since_unpause_ns();
-    char text[400];
-    int used = 0;
+    char text[400], line[300];
+    int used = 0, shown = 0;
 
-    for (size_t i = 0; i < step_count && used < (int)sizeof(text); i++)
-        used += format_string(text + used, sizeof(text) - (size_t)used, "%s%s=%llu", i ? " " : "", steps[i].name,
-                              (unsigned long long)steps[i].at_ns);
+    for (size_t i = 0; i < step_count && used < (int)sizeof(text) && shown < (int)sizeof(line); i++) {
+        uint64_t at_ns = clock_stamp_ns(steps[i].stamp);
+        used += format_string(text + used, sizeof(text) - (size_t)used, "%s%s=%llu", i ? " " : "", steps[i].name, (unsigned long long)at_ns);
+        shown += format_string(line + shown, sizeof(line) - (size_t)shown, "%s%s %llu.%02llu", i ? ", " : "", steps[i].name,
+                               (unsigned long long)(at_ns / 1000000), (unsigned long long)(at_ns / 10000 % 100));
+    }
+    log_debug("boot, in ms: %s", line);
     if (since_unpause_ns != 0 && used < (int)sizeof(text))
         used += format_string(text + used, sizeof(text) - (size_t)used, " unpause_to_program=%llu", (unsigned long long)since_unpause_ns);
     report_write("boot", text, minimum(used, (int)sizeof(text) - 1));

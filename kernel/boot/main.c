@@ -4,7 +4,8 @@
  *
  *   boot_start_pv(), boot_start_pvh()   what differs, on the first page tables: until the direct map stands
  *   boot_main()       what needs no thread: memory, events, clock, scheduler; then this becomes CPU 0's idle thread
- *   boot_thread()     the rest, in a thread that may sleep: bus, drivers, file systems, network, first program
+ *   boot_thread()     the rest, in a thread that may sleep: bus, drivers, file systems, network, first program. The devices come
+ *                     first, as most of their time is the host's: it goes by while the rooms above are made ready
  */
 #include "kernel/boot/main.h"
 
@@ -50,6 +51,8 @@
 #include "xen/x86/trap.h"
 #include "xen/x86/trap_report.h"
 
+static uint64_t start_stamp; /* our first instruction's */
+
 static void must(const char *what, int error)
 {
     if (error != 0)
@@ -58,6 +61,7 @@ static void must(const char *what, int error)
 
 void boot_start_pv(const struct start_info *start_info)
 {
+    start_stamp = clock_stamp();
     boot_info_read_pv(start_info);
     cpu_block_init(&cpu_boot_block, 0);
     frames_start_pv((const uint64_t *)boot_start_info.mfn_list, boot_start_info.nr_pages);
@@ -66,9 +70,11 @@ void boot_start_pv(const struct start_info *start_info)
     trap_report_start();
     trap_start_pv();
     direct_map_start_pv();
+    guest_report_step("map");
     console_find_ring();
     cpu_place_vcpu_info(&cpu_boot_block);
     page_start();
+    guest_report_step("memory");
     paging_start(&paging_ops_pv, direct_map_root());
     cpu_start_choose(&cpu_start_pv);
     boot_main();
@@ -78,6 +84,7 @@ void boot_start_pvh(uint64_t start_info_physical)
 {
     static const char no_xen[] = "Xenolith: no Xen here: this kernel runs as a guest of the Xen hypervisor only\r\n";
 
+    start_stamp = clock_stamp();
     if (!hypercall_start_pvh()) {
         port_console_write_serial(no_xen, sizeof(no_xen) - 1);
         for (;;)
@@ -91,8 +98,10 @@ void boot_start_pvh(uint64_t start_info_physical)
     boot_info_read_pvh((const void *)(start_info_physical + DIRECT_MAP_BASE));
     trap_start_pvh();
     direct_map_start_pvh();
+    guest_report_step("map");
     cpu_place_vcpu_info(&cpu_boot_block);
     page_start();
+    guest_report_step("memory");
     paging_start(&paging_ops_pvh, direct_map_root_pvh());
     cpu_start_choose(&cpu_start_pvh);
     boot_main();
@@ -122,6 +131,7 @@ static void boot_thread(void *argument)
 {
     (void)argument;
     must("deferred work", deferred_work_start());
+    devices_start();
     must("page cache", page_cache_start());
     must("files", vfs_init());
     must("processes", process_init());
@@ -129,11 +139,9 @@ static void boot_thread(void *argument)
     strace_enabled = command_line_value("strace") != NULL;
     code_patch_enabled = command_line_value("nopatch") == NULL;
     memory_report();
-    guest_report_step("kernel");
-    devices_start();
-    guest_report_step("devices");
+    processors_start(devices_have_xenstore());
     boot_network_start();
-    processors_wait();
+    guest_report_step("kernel");
     first_program_run();
     shutdown(SHUTDOWN_REASON_POWEROFF);
 }
@@ -142,7 +150,7 @@ void boot_main(void)
 {
     struct thread *thread;
 
-    clock_init();
+    clock_init(start_stamp);
     if (__builtin_strlen(boot_info.command_line) == sizeof(boot_info.command_line) - 1)
         log_warning("command line: cut after %zu bytes", sizeof(boot_info.command_line) - 1);
     command_line_parse(boot_info.command_line);
@@ -152,6 +160,7 @@ void boot_main(void)
     object_cache_start();
     processor_start_cpu();
     must("console", console_connect());
+    guest_report_step("console");
     must("clock", clock_start_cpu(&cpu_boot_block));
     must("scheduler", scheduler_init());
     must("first thread", thread_create(&thread, "boot", boot_thread, NULL));

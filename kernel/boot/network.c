@@ -11,6 +11,7 @@
 #include "kernel/base/format.h"
 #include "kernel/base/log.h"
 #include "kernel/boot/command_line.h"
+#include "kernel/boot/devices.h"
 #include "kernel/boot/guest_report.h"
 #include "kernel/boot/network_files.h"
 #include "kernel/device/net_device.h"
@@ -99,7 +100,10 @@ void boot_network_finish(const struct fs_context *context)
     const char *word = command_line_value("ip");
     if (word && strcmp(word, "none") == 0)
         return;
-    if (!network_wait_configured(clock_monotonic_ns() + (word ? PATIENCE_ASKED_NS : PATIENCE_NS))) {
+    uint64_t start_ns = clock_monotonic_ns();
+    if (!network_wait_configured(start_ns))
+        devices_control_start(); /* this may take a while */
+    if (!network_wait_configured(start_ns + (word ? PATIENCE_ASKED_NS : PATIENCE_NS))) {
         log_warning("network: no address yet; the program starts without one");
         return;
     }

@@ -12,6 +12,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/format.h"
 #include "kernel/base/log.h"
+#include "kernel/memory/object_cache.h"
 #include "kernel/sched/cpu_hotplug.h"
 #include "kernel/sched/mutex.h"
 #include "xen/bus/xenstore.h"
@@ -22,13 +23,20 @@ static unsigned int possible;        /* fixed */
 static uint64_t started;             /* processors_lock */
 static struct xenstore_watch availability_watch;
 
-/* What is not said, or is said in other words, means no change. */
-static bool wanted(unsigned int number, bool otherwise)
+static void wanted_start(struct xenstore_request *request, unsigned int number)
 {
-    char directory[16], word[16];
+    char directory[16];
 
     format_string(directory, sizeof(directory), "cpu/%u", number);
-    if (xenstore_read_string(XENSTORE_NO_TRANSACTION, directory, "availability", word, sizeof(word)) != 0)
+    xenstore_start_read(request, directory, "availability");
+}
+
+/* What is not said, or is said in other words, means no change. */
+static bool wanted_await(struct xenstore_request *request, bool otherwise)
+{
+    char word[16];
+
+    if (xenstore_await_string(request, word, sizeof(word)) != 0)
         return otherwise;
     return strcmp(word, "online") == 0 || (strcmp(word, "offline") != 0 && otherwise);
 }
@@ -75,7 +83,9 @@ static void availability_changed(struct xenstore_watch *watch, const char *chang
         return;
     mutex_lock(&processors_lock);
     bool online = cpu_online_mask() & (1ull << number);
-    bool want = wanted(number, online);
+    struct xenstore_request request;
+    wanted_start(&request, number);
+    bool want = wanted_await(&request, online);
     if (want && !online) {
         processor_add(number);
         if ((started & (1ull << number)) && processor_came(number))
@@ -88,6 +98,29 @@ static void availability_changed(struct xenstore_watch *watch, const char *chang
     mutex_unlock(&processors_lock);
 }
 
+/* Asks for all at once. */
+static void processors_start_wanted(void)
+{
+    struct xenstore_request watch, *requests = memory_allocate(possible * sizeof(*requests));
+
+    if (!requests) {
+        log_error("CPUs: out of memory: one is used");
+        return;
+    }
+    availability_watch.changed = availability_changed;
+    format_string(availability_watch.path, sizeof(availability_watch.path), "cpu");
+    xenstore_watch_start_add(&availability_watch, &watch);
+    for (unsigned int number = 1; number < possible; number++)
+        wanted_start(&requests[number], number);
+    for (unsigned int number = 1; number < possible; number++)
+        if (wanted_await(&requests[number], true))
+            processor_add(number);
+    int error = xenstore_watch_await_add(&availability_watch, &watch);
+    if (error != 0)
+        log_error("CPUs: changes of the host's are not seen: error %d", error);
+    memory_free(requests);
+}
+
 void processors_start(bool with_xenstore)
 {
     mutex_init(&processors_lock, "processors", 0);
@@ -96,17 +129,11 @@ void processors_start(bool with_xenstore)
         log_warning("this guest has more than %u vCPUs: the first %u are used", CPU_LIMIT, CPU_LIMIT);
         possible = CPU_LIMIT;
     }
-    if (possible == 1)
-        return;
     mutex_lock(&processors_lock);
-    availability_watch.changed = availability_changed;
-    format_string(availability_watch.path, sizeof(availability_watch.path), "cpu");
-    int error = with_xenstore ? xenstore_watch_add(&availability_watch) : 0;
-    if (error != 0)
-        log_error("CPUs: changes of the host's are not seen: error %d", error);
-    for (unsigned int number = 1; number < possible; number++)
-        if (!with_xenstore || wanted(number, true))
-            processor_add(number);
+    if (with_xenstore && possible > 1)
+        processors_start_wanted();
+    for (unsigned int number = 1; !with_xenstore && number < possible; number++)
+        processor_add(number);
     mutex_unlock(&processors_lock);
 }
 

@@ -10,6 +10,8 @@
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
 #include "kernel/boot/command_line.h"
+#include "kernel/boot/devices.h"
+#include "kernel/boot/guest_report.h"
 #include "kernel/fs/devfs/devfs.h"
 #include "kernel/fs/ext4/ext4.h"
 #include "kernel/fs/procfs/procfs.h"
@@ -82,6 +84,8 @@ static int root_from_disk(struct fs_context *context, const char *disk)
 {
     unsigned long flags = command_line_value("rw") ? 0 : MOUNT_READ_ONLY;
 
+    devices_await_disk(strncmp(disk, "/dev/", 5) == 0 ? disk + 5 : disk);
+    guest_report_step("disk");
     int error = type_mount("ext4", disk, flags, &context->root);
     if (error != 0) {
         log_error("root: %s cannot be mounted: error %d", disk, error);

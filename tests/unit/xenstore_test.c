@@ -259,20 +259,27 @@ static void the_client_talks(void **state)
     assert_int_equal(xenstore_read_string(0, "data", "stray", text, sizeof(text)), 0);
     assert_string_equal(text, "42");
 
-    struct xenstore_number numbers[] = {
-        {"nothing", 100, 7, 0}, {"stray", 100, 0, 0}, {"stray", 41, 8, 0}, {"mad", 100, 9, 0}, {"bad name", 100, 10, 0},
-    };
-    xenstore_read_numbers("data", numbers, array_count(numbers));
-    assert_int_equal(numbers[0].error, -ENOENT);
-    assert_int_equal(numbers[0].value, 7);
-    assert_int_equal(numbers[1].error, 0);
-    assert_int_equal(numbers[1].value, 42);
-    assert_int_equal(numbers[2].error, -ERANGE);
-    assert_int_equal(numbers[2].value, 8);
-    assert_int_equal(numbers[3].error, -EIO);
-    assert_int_equal(numbers[4].error, -EINVAL);
-    assert_int_equal(xenstore_write_numbers("data", numbers, 4), 0);
-    assert_int_equal(xenstore_write_numbers("data", numbers, 5), -EINVAL);
+    static const char *const keys[] = {"nothing", "stray", "stray", "mad", "bad name"};
+    struct xenstore_request requests[array_count(keys)];
+    for (unsigned int i = 0; i < array_count(keys); i++)
+        xenstore_start_read(&requests[i], "data", keys[i]);
+    assert_int_equal(xenstore_await(&requests[4]), -EINVAL); /* in any order */
+    assert_int_equal(xenstore_await(&requests[0]), -ENOENT);
+    number = 8;
+    assert_int_equal(xenstore_await_unsigned(&requests[2], 41, &number), -ERANGE);
+    assert_int_equal(number, 8);
+    assert_int_equal(xenstore_await_unsigned(&requests[1], 100, &number), 0);
+    assert_int_equal(number, 42);
+    assert_int_equal(xenstore_await_unsigned(&requests[3], 100, &number), -EIO);
+    /* More than the ring holds. */
+    for (unsigned int i = 0; i < array_count(keys); i++)
+        xenstore_start_write(&requests[i], "data", keys[i], long_value, 700);
+    for (unsigned int i = 0; i < array_count(keys); i++)
+        assert_int_equal(xenstore_await(&requests[i]), i == 4 ? -EINVAL : 0);
+    xenstore_start_list(&requests[0], "long");
+    assert_int_equal(xenstore_await_list(&requests[0], "long", &names, &count), 0);
+    assert_int_equal(count, 2);
+    memory_free(names);
     assert_int_equal(xenstore_transaction(body, NULL), 0);
     assert_int_equal(body_runs, 3);
     assert_int_equal(xenstore_list(0, "long", &names, &count), 0);

@@ -89,26 +89,29 @@ static void control_sysrq_event(struct xenstore_watch *watch, const char *change
         control_handlers->sysrq(key);
 }
 
-static int control_watch(struct xenstore_watch *watch, const char *path,
-                         void (*changed)(struct xenstore_watch *watch, const char *changed_path))
+static void control_watch(struct xenstore_watch *watch, const char *path,
+                          void (*changed)(struct xenstore_watch *watch, const char *changed_path), struct xenstore_request *request)
 {
     watch->changed = changed;
     format_string(watch->path, sizeof(watch->path), "%s", path);
-    return xenstore_watch_add(watch);
+    xenstore_watch_start_add(watch, request);
 }
 
 int control_start(const struct control_handlers *handlers)
 {
     static const char *const features[] = { "feature-poweroff", "feature-reboot" };
+    struct xenstore_request announced[array_count(features)], shutdown, sysrq;
 
     control_handlers = handlers;
+    for (unsigned int i = 0; i < array_count(features); i++)
+        xenstore_start_write(&announced[i], "control", features[i], "1", 1);
+    control_watch(&shutdown_watch, "control/shutdown", control_shutdown_event, &shutdown);
+    control_watch(&sysrq_watch, "control/sysrq", control_sysrq_event, &sysrq);
     for (unsigned int i = 0; i < array_count(features); i++) {
-        int error = xenstore_write(XENSTORE_NO_TRANSACTION, "control", features[i], "1", 1);
+        int error = xenstore_await(&announced[i]);
         if (error != 0)
             log_warning("control/%s: cannot be announced (%d)", features[i], error); /* older hosts may forbid it */
     }
-    int error = control_watch(&shutdown_watch, "control/shutdown", control_shutdown_event);
-    if (error != 0)
-        return error;
-    return control_watch(&sysrq_watch, "control/sysrq", control_sysrq_event);
+    int error = xenstore_watch_await_add(&shutdown_watch, &shutdown), sysrq_error = xenstore_watch_await_add(&sysrq_watch, &sysrq);
+    return error != 0 ? error : sysrq_error;
 }

@@ -2,11 +2,13 @@
 /*
  * The bus: finds devices, follows their backends' states, and calls the drivers.
  *
- *   watch on "device" → xenbus_scan() → new directory: probe, and a watch on the backend's state
- *                                     → directory gone: remove
- *   watch on the backend's state → backend_changed
+ *   watch on "device" → xenbus_scan_new(), for each new directory: its keys → a watch on the backend's state, state and keys → probe, backend_changed
+ *                     → xenbus_scan_gone(), for each that is gone: remove
+ *   watch on the backend's state → state and keys → backend_changed
  *
- * All of it happens in the thread of watches, so a device's life needs no lock; device_lock guards the list for xenbus_wait_settled().
+ * Each arrow is one round trip to xenstored, for all devices together: a guest's start is mostly these.
+ *
+ * All of it happens in the thread of watches, so a device's life needs no lock; device_lock guards the list for xenbus_wait().
  */
 #include "xen/bus/xenbus.h"
 
@@ -15,35 +17,128 @@
 #include "kernel/base/error.h"
 #include "kernel/base/format.h"
 #include "kernel/base/log.h"
+#include "kernel/base/panic.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/sched/wait_queue.h"
 
 #define DOMAIN_LIMIT 0x7fefu /* DOMID_FIRST_RESERVED - 1 */
+#define DRIVER_LIMIT 4u
 
 static const struct xenbus_driver *const *bus_drivers;
 static struct spinlock device_lock = SPINLOCK_INITIALIZER("xenbus devices", 0);
 static struct list devices = LIST_INITIALIZER(devices); /* device_lock; written by the thread of watches only */
-static bool scanned;                                    /* device_lock the first scan is over */
+static bool scanned;                                    /* device_lock; the first scan is over */
 static struct xenstore_watch bus_watch;
 static struct wait_queue settled_queue = WAIT_QUEUE_INITIALIZER(settled_queue, "xenbus");
 
-void xenbus_backend_numbers(struct xenbus_device *device, struct xenstore_number *numbers, unsigned int count)
+/* ---- Many keys at once --------------------------------------------------------------------------------------------- */
+
+static struct xenbus_values *values_start(const char *directory, const char *const *keys)
 {
-    xenstore_read_numbers(device->backend_path, numbers, count);
-    for (unsigned int i = 0; i < count; i++)
-        if (numbers[i].error != 0 && numbers[i].error != -ENOENT)
-            log_warning("%s: the backend's %s is unusable (%d)", device->path, numbers[i].name, numbers[i].error);
+    struct xenbus_values *values = memory_allocate_zeroed(sizeof(*values));
+
+    if (!values)
+        return NULL;
+    values->keys = keys;
+    for (; keys && keys[values->count]; values->count++) {
+        assert(values->count < XENBUS_KEY_LIMIT);
+        xenstore_start_read(&values->requests[values->count], directory, keys[values->count]);
+    }
+    return values;
+}
+
+static void values_await(struct xenbus_values *values)
+{
+    for (unsigned int i = 0; values && i < values->count; i++)
+        values->errors[i] = xenstore_await_value(&values->requests[i], &values->texts[i], &values->lengths[i]);
+}
+
+static void values_free(struct xenbus_values *values)
+{
+    for (unsigned int i = 0; values && i < values->count; i++)
+        if (values->errors[i] == 0)
+            memory_free(values->texts[i]);
+    memory_free(values);
+}
+
+int xenbus_number(const struct xenbus_device *device, const struct xenbus_values *values, unsigned int place, uint64_t limit, uint64_t *value)
+{
+    uint64_t number = 0;
+    int error = place < values->count ? values->errors[place] : -ENOENT;
+
+    if (error == 0)
+        error = parse_unsigned(values->texts[place], values->lengths[place], 10, &number);
+    if (error == 0 && number > limit)
+        error = -ERANGE;
+    if (error == 0)
+        *value = number;
+    else if (error != -ENOENT)
+        log_warning("%s: %s is unusable (%d)", device->path, values->keys[place], error);
+    return error;
+}
+
+const char *xenbus_text(const struct xenbus_values *values, unsigned int place)
+{
+    if (place >= values->count || values->errors[place] != 0 || memchr(values->texts[place], 0, values->lengths[place]))
+        return NULL;
+    return values->texts[place];
+}
+
+/* ---- States -------------------------------------------------------------------------------------------------------- */
+
+/* Ours, as all see it from now on; it is also to be written. */
+static void state_start_write(struct xenbus_device *device, enum xenbus_state state, struct xenstore_request *request)
+{
+    char text[4];
+    int length = format_string(text, sizeof(text), "%d", (int)state);
+
+    xenstore_start_write(request, device->path, "state", text, (size_t)length);
+    device->state = (int)state;
+    wait_queue_wake_all(&settled_queue, 0);
+}
+
+static int state_await(const struct xenbus_device *device, struct xenstore_request *request)
+{
+    int error = xenstore_await(request);
+
+    if (error != 0 && error != -ENOENT)
+        log_error("%s: cannot write state %d (%d)", device->path, device->state, error);
+    return error;
 }
 
 void xenbus_set_state(struct xenbus_device *device, enum xenbus_state state)
 {
+    struct xenstore_request request;
+
     if (device->state == (int)state)
         return;
-    int error = xenstore_print(XENSTORE_NO_TRANSACTION, device->path, "state", "%d", (int)state);
-    if (error != 0 && error != -ENOENT)
-        log_error("%s: cannot write state %d (%d)", device->path, (int)state, error);
-    device->state = (int)state;
-    wait_queue_wake_all(&settled_queue, 0);
+    state_start_write(device, state, &request);
+    (void)state_await(device, &request);
+}
+
+int xenbus_offer(struct xenbus_device *device, const struct xenbus_entry *entries, unsigned int count, enum xenbus_state state)
+{
+    struct xenstore_request *requests = memory_allocate((count + 1) * sizeof(*requests));
+    char number[24];
+    int error = 0;
+
+    if (!requests)
+        return -ENOMEM;
+    for (unsigned int i = 0; i < count; i++) {
+        const char *text = entries[i].text;
+        if (!text) {
+            format_string(number, sizeof(number), "%llu", (unsigned long long)entries[i].number);
+            text = number;
+        }
+        xenstore_start_write(&requests[i], device->path, entries[i].name, text, strlen(text));
+    }
+    state_start_write(device, state, &requests[count]);
+    for (unsigned int i = 0; i <= count; i++) {
+        int answer = xenstore_await(&requests[i]);
+        error = error != 0 ? error : answer;
+    }
+    memory_free(requests);
+    return error;
 }
 
 void xenbus_fail(struct xenbus_device *device, int error, const char *what)
@@ -56,46 +151,84 @@ void xenbus_fail(struct xenbus_device *device, int error, const char *what)
     xenbus_set_state(device, XENBUS_CLOSING);
 }
 
-static void xenbus_backend_event(struct xenstore_watch *watch, const char *changed_path)
-{
-    struct xenbus_device *device = watch->data;
-    uint64_t state = XENBUS_UNKNOWN;
-    int error = xenstore_read_unsigned(XENSTORE_NO_TRANSACTION, device->backend_path, "state", XENBUS_RECONFIGURED, &state);
+/* ---- The backend's news -------------------------------------------------------------------------------------------- */
 
+/* What is read at each of them, at once. */
+struct backend_reading {
+    struct xenstore_request state;
+    struct xenbus_values *values;
+};
+
+static void backend_start_read(struct xenbus_device *device, struct backend_reading *reading)
+{
+    bool offered = device->state == XENBUS_INITIALISED || device->state == XENBUS_CONNECTED;
+
+    xenstore_start_read(&reading->state, device->backend_path, "state");
+    reading->values = values_start(device->backend_path, offered ? device->driver->connect_keys : device->driver->offer_keys);
+}
+
+/* False: the state cannot be had, nothing is told. */
+static bool backend_await_read(struct xenbus_device *device, struct backend_reading *reading)
+{
+    uint64_t state = XENBUS_UNKNOWN;
+    int error = xenstore_await_unsigned(&reading->state, XENBUS_RECONFIGURED, &state);
+
+    values_await(reading->values);
     if (error == -ENOENT)
         state = device->backend_state == XENBUS_UNKNOWN ? XENBUS_UNKNOWN : XENBUS_CLOSED;
     else if (error != 0)
         log_warning("%s: the backend's state is unusable (%d)", device->path, error);
-    if (error != 0 && error != -ENOENT)
-        return;
+    else if (!reading->values)
+        log_error("%s: the backend's news are not read: out of memory", device->path);
+    if (!reading->values || (error != 0 && error != -ENOENT))
+        return false;
     device->backend_state = (enum xenbus_state)state;
+    return true;
+}
+
+static void backend_tell(struct xenbus_device *device, struct xenbus_values *values)
+{
+    device->backend = values;
     device->driver->backend_changed(device, device->backend_state);
+    device->backend = NULL;
     wait_queue_wake_all(&settled_queue, 0);
 }
 
-static int xenbus_read_backend(struct xenbus_device *device)
+static void xenbus_backend_event(struct xenstore_watch *watch, const char *changed_path)
 {
-    uint64_t domain;
-    int error = xenstore_read_string(XENSTORE_NO_TRANSACTION, device->path, "backend", device->backend_path,
-                                     sizeof(device->backend_path));
+    struct xenbus_device *device = watch->data;
+    struct backend_reading reading;
 
-    if (error == 0)
-        error = xenstore_read_unsigned(XENSTORE_NO_TRANSACTION, device->path, "backend-id", DOMAIN_LIMIT, &domain);
-    if (error != 0)
-        return error;
-    device->backend_domain = (uint16_t)domain;
-    return xenstore_join(device->watch.path, sizeof(device->watch.path), device->backend_path, "state");
+    backend_start_read(device, &reading);
+    if (backend_await_read(device, &reading))
+        backend_tell(device, reading.values);
+    values_free(reading.values);
 }
 
-static void xenbus_add(const struct xenbus_driver *driver, const char *name)
+/* ---- New devices --------------------------------------------------------------------------------------------------- */
+
+/* One on its way into the list: all that is asked before it is known. */
+struct newcomer {
+    struct list link;
+    struct xenbus_device *device;
+    struct xenstore_request backend, domain, watch;
+    struct xenbus_values *own;
+    struct backend_reading reading;
+};
+
+/* Asks for what its own directory says. */
+static void newcomer_start(struct list *newcomers, const struct xenbus_driver *driver, const char *name)
 {
     uint64_t id;
 
     if (parse_unsigned(name, strlen(name), 10, &id) != 0 || id > UINT32_MAX)
         return;
+    struct newcomer *newcomer = memory_allocate_zeroed(sizeof(*newcomer));
     struct xenbus_device *device = memory_allocate_zeroed(sizeof(*device));
-    if (!device) {
+    if (!newcomer || !device) {
         log_error("device/%s/%s: out of memory", driver->class_name, name);
+        memory_free(newcomer);
+        memory_free(device);
         return;
     }
     device->driver = driver;
@@ -105,29 +238,73 @@ static void xenbus_add(const struct xenbus_driver *driver, const char *name)
     device->watch.data = device;
     list_init(&device->link);
     format_string(device->path, sizeof(device->path), "device/%s/%u", driver->class_name, device->id);
+    newcomer->device = device;
+    xenstore_start_read(&newcomer->backend, device->path, "backend");
+    xenstore_start_read(&newcomer->domain, device->path, "backend-id");
+    newcomer->own = values_start(device->path, driver->keys);
+    list_add_last(newcomers, &newcomer->link);
+}
 
-    int error = xenbus_read_backend(device);
+/* The device's own directory is read: asks for what the backend says, and will say. False: this is no device, or none yet. */
+static bool newcomer_meet(struct newcomer *newcomer)
+{
+    struct xenbus_device *device = newcomer->device;
+    uint64_t domain = 0;
+    int error = xenstore_await_string(&newcomer->backend, device->backend_path, sizeof(device->backend_path));
+    int domain_error = xenstore_await_unsigned(&newcomer->domain, DOMAIN_LIMIT, &domain);
+
+    values_await(newcomer->own);
+    error = error != 0 ? error : domain_error;
+    if (error == 0)
+        error = xenstore_join(device->watch.path, sizeof(device->watch.path), device->backend_path, "state");
+    if (error == 0 && !newcomer->own)
+        error = -ENOMEM;
     if (error != 0) {
         /* Half written by the toolstack: the watch will call again. */
         if (error != -ENOENT)
             log_error("%s: its backend cannot be read (%d)", device->path, error);
-        memory_free(device);
-        return;
+        return false;
     }
-    error = driver->probe(device);
+    device->backend_domain = (uint16_t)domain;
+    xenstore_watch_start_add(&device->watch, &newcomer->watch);
+    backend_start_read(device, &newcomer->reading);
+    return true;
+}
+
+/* All is read: probes the device and tells it what the backend's state is. */
+static void newcomer_add(struct newcomer *newcomer)
+{
+    struct xenbus_device *device = newcomer->device;
+    int watch_error = xenstore_watch_await_add(&device->watch, &newcomer->watch);
+    bool told = backend_await_read(device, &newcomer->reading);
+    int error = newcomer->reading.values ? 0 : -ENOMEM;
+
+    device->own = newcomer->own;
+    device->backend = newcomer->reading.values;
+    if (error == 0)
+        error = device->driver->probe(device);
+    device->own = device->backend = NULL;
     if (error != 0) {
         log_error("%s: not usable (%d)", device->path, error);
+        if (watch_error == 0)
+            xenstore_watch_remove(&device->watch);
         device->driver = NULL; /* known, so as not to be tried again with every event */
         device->state = XENBUS_CLOSED;
     }
     spinlock_lock(&device_lock);
     list_add_last(&devices, &device->link);
     spinlock_unlock(&device_lock);
-    if (error != 0)
-        return;
-    error = xenstore_watch_add(&device->watch);
-    if (error != 0)
-        xenbus_fail(device, error, "its backend's state cannot be watched");
+    if (error == 0 && watch_error != 0)
+        xenbus_fail(device, watch_error, "its backend's state cannot be watched");
+    else if (error == 0 && told)
+        backend_tell(device, newcomer->reading.values);
+}
+
+static void newcomer_free(struct newcomer *newcomer)
+{
+    values_free(newcomer->own);
+    values_free(newcomer->reading.values);
+    memory_free(newcomer);
 }
 
 static void xenbus_drop(struct xenbus_device *device)
@@ -153,22 +330,44 @@ static bool xenbus_known(const char *path)
     return false;
 }
 
-static void xenbus_scan_class(const struct xenbus_driver *driver)
+/* Looks for devices that are not known, and takes all of them a step at a time: what is asked about one is under way with the others'. */
+static void xenbus_scan_new(void)
 {
+    struct xenstore_request requests[DRIVER_LIMIT];
+    struct newcomer *newcomer, *following;
+    struct list newcomers;
     char path[64];
-    char *names;
-    unsigned int count;
 
-    format_string(path, sizeof(path), "device/%s", driver->class_name);
-    if (xenstore_list(XENSTORE_NO_TRANSACTION, path, &names, &count) != 0)
-        return; /* no device of this class */
-    const char *name = names;
-    for (unsigned int i = 0; i < count; i++, name += strlen(name) + 1) {
-        format_string(path, sizeof(path), "device/%s/%s", driver->class_name, name);
-        if (!xenbus_known(path))
-            xenbus_add(driver, name);
+    list_init(&newcomers);
+    for (unsigned int i = 0; bus_drivers[i]; i++) {
+        format_string(path, sizeof(path), "device/%s", bus_drivers[i]->class_name);
+        xenstore_start_list(&requests[i], path);
     }
-    memory_free(names);
+    for (unsigned int i = 0; bus_drivers[i]; i++) {
+        char *names;
+        unsigned int count;
+        format_string(path, sizeof(path), "device/%s", bus_drivers[i]->class_name);
+        if (xenstore_await_list(&requests[i], path, &names, &count) != 0)
+            continue; /* no device of this class */
+        const char *name = names;
+        for (unsigned int k = 0; k < count; k++, name += strlen(name) + 1) {
+            format_string(path, sizeof(path), "device/%s/%s", bus_drivers[i]->class_name, name);
+            if (!xenbus_known(path))
+                newcomer_start(&newcomers, bus_drivers[i], name);
+        }
+        memory_free(names);
+    }
+    list_for_each_safe(newcomer, following, &newcomers, link) {
+        if (newcomer_meet(newcomer))
+            continue;
+        list_remove(&newcomer->link);
+        memory_free(newcomer->device);
+        newcomer_free(newcomer);
+    }
+    list_for_each_safe(newcomer, following, &newcomers, link) {
+        newcomer_add(newcomer);
+        newcomer_free(newcomer);
+    }
 }
 
 static void xenbus_scan_gone(void)
@@ -209,39 +408,32 @@ static void xenbus_event(struct xenstore_watch *watch, const char *changed_path)
     if (scanned && !xenbus_needs_scan(changed_path))
         return;
     xenbus_scan_gone();
-    for (unsigned int i = 0; bus_drivers[i]; i++)
-        xenbus_scan_class(bus_drivers[i]);
+    xenbus_scan_new();
     spinlock_lock(&device_lock);
     scanned = true;
     spinlock_unlock(&device_lock);
     wait_queue_wake_all(&settled_queue, 0);
 }
 
-static bool xenbus_scanned(void)
-{
-    spinlock_lock(&device_lock);
-    bool result = scanned;
-    spinlock_unlock(&device_lock);
-    return result;
-}
-
 int xenbus_start(const struct xenbus_driver *const drivers[])
 {
+    unsigned int count = 0;
+
+    while (drivers[count])
+        count++;
+    assert(count <= DRIVER_LIMIT);
     bus_drivers = drivers;
     bus_watch.changed = xenbus_event;
     format_string(bus_watch.path, sizeof(bus_watch.path), "device");
-    int error = xenstore_watch_add(&bus_watch);
-    if (error != 0)
-        return error;
-    return WAIT_UNTIL(&settled_queue, xenbus_scanned(), WAIT_FOREVER, WAIT_UNINTERRUPTIBLE);
+    return xenstore_watch_add(&bus_watch);
 }
 
 static bool xenbus_settled(void)
 {
     struct xenbus_device *device;
-    bool settled = true;
 
     spinlock_lock(&device_lock);
+    bool settled = scanned;
     list_for_each(device, &devices, link) {
         int state = device->state;
         if (state != XENBUS_CONNECTED && state != XENBUS_CLOSING && state != XENBUS_CLOSED)
@@ -251,7 +443,7 @@ static bool xenbus_settled(void)
     return settled;
 }
 
-int xenbus_wait_settled(uint64_t deadline_ns)
+int xenbus_wait(bool (*enough)(void *data), void *data, uint64_t deadline_ns)
 {
-    return WAIT_UNTIL(&settled_queue, xenbus_settled(), deadline_ns, WAIT_UNINTERRUPTIBLE);
+    return WAIT_UNTIL(&settled_queue, (enough && enough(data)) || xenbus_settled(), deadline_ns, WAIT_UNINTERRUPTIBLE);
 }

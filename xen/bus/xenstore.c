@@ -15,6 +15,7 @@
 #include "xen/bus/xenstore.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <xen/xen.h>
@@ -26,7 +27,6 @@
 #include "kernel/base/panic.h"
 #include "kernel/memory/kernel_map.h"
 #include "kernel/memory/object_cache.h"
-#include "kernel/sched/completion.h"
 #include "kernel/sched/mutex.h"
 #include "xen/bus/xenstore_message.h"
 #include "xen/bus/xenstore_watch.h"
@@ -44,17 +44,6 @@ struct part {
     size_t length_bytes;
 };
 
-/* Locks: r ring_lock. Lies on the caller's stack. */
-struct request {
-    struct list link;          /* r */
-    uint32_t number;
-    uint32_t type;
-    int error;                 /* r until done */
-    char *reply;               /* r until done; memory_allocate()d */
-    size_t reply_bytes;        /* r until done */
-    struct completion done;
-};
-
 static struct xenstore_ring *ring;
 static event_port_t ring_port;
 static struct mutex send_mutex = MUTEX_INITIALIZER(send_mutex, "xenstore send", 0);
@@ -64,8 +53,9 @@ static struct list pending = LIST_INITIALIZER(pending); /* ring_lock */
 static struct xenstore_assembly assembly;               /* ring_lock */
 static bool broken;                                     /* ring_lock */
 static uint32_t last_number;                            /* send_mutex */
+static atomic_bool notify_due;                          /* something is in the ring that xenstored was not told of */
 
-static void request_finish(struct request *request, int error)
+static void request_finish(struct xenstore_request *request, int error)
 {
     list_remove(&request->link);
     request->error = error;
@@ -79,12 +69,12 @@ static void xenstore_break(const char *why)
         log_error("xenstore: %s: closed", why);
     broken = true;
     while (!list_empty(&pending))
-        request_finish(list_first(&pending, struct request, link), -EIO);
+        request_finish(list_first(&pending, struct xenstore_request, link), -EIO);
 }
 
-static struct request *request_find(uint32_t number)
+static struct xenstore_request *request_find(uint32_t number)
 {
-    struct request *request;
+    struct xenstore_request *request;
 
     list_for_each(request, &pending, link)
         if (request->number == number)
@@ -95,7 +85,7 @@ static struct request *request_find(uint32_t number)
 static void xenstore_take_reply(const struct xenstore_assembly *message)
 {
     const struct xenstore_header *header = &message->header;
-    struct request *request = request_find(header->request);
+    struct xenstore_request *request = request_find(header->request);
 
     if (!request) {
         log_warning("xenstore: an answer to request %u, which nobody asked, is dropped", header->request);
@@ -163,23 +153,32 @@ static long xenstore_send_some(const char *bytes, size_t length_bytes)
     return sent;
 }
 
+static void xenstore_notify(void)
+{
+    if (atomic_exchange(&notify_due, false))
+        event_channel_send(ring_port);
+}
+
 static int xenstore_send(const void *bytes, size_t length_bytes)
 {
     const char *from = bytes;
 
     while (length_bytes > 0) {
-        long sent = 0;
-        WAIT_UNTIL(&room_queue, (sent = xenstore_send_some(from, length_bytes)) != 0, WAIT_FOREVER, WAIT_UNINTERRUPTIBLE);
+        long sent = xenstore_send_some(from, length_bytes);
+        if (sent == 0) {
+            xenstore_notify();
+            WAIT_UNTIL(&room_queue, (sent = xenstore_send_some(from, length_bytes)) != 0, WAIT_FOREVER, WAIT_UNINTERRUPTIBLE);
+        }
         if (sent < 0)
             return (int)sent;
-        event_channel_send(ring_port);
+        atomic_store(&notify_due, true);
         from += sent;
         length_bytes -= (size_t)sent;
     }
     return 0;
 }
 
-static int xenstore_send_message(const struct request *request, uint32_t transaction, const struct part *parts)
+static int xenstore_send_message(const struct xenstore_request *request, uint32_t transaction, const struct part *parts)
 {
     char small[256]; /* most messages go into the ring in one piece, with one notification */
     struct xenstore_header header = { .type = request->type, .request = request->number, .transaction = transaction };
@@ -202,14 +201,8 @@ static int xenstore_send_message(const struct request *request, uint32_t transac
     return xenstore_send(small, total);
 }
 
-static void xenstore_wait(struct request *request)
-{
-    while (completion_wait(&request->done, clock_monotonic_ns() + PATIENCE_NS, WAIT_UNINTERRUPTIBLE) != 0)
-        log_warning("xenstore: no answer for ten seconds (request of type %u)", request->type);
-}
-
-/* Sends; request_await() must follow. */
-static void request_start(struct request *request, uint32_t type, uint32_t transaction, const struct part *parts)
+/* Sends; request_await() must follow. `error` where it cannot be sent at all. */
+static void request_start(struct xenstore_request *request, uint32_t type, uint32_t transaction, const struct part *parts, int error)
 {
     size_t payload_bytes = parts[0].length_bytes + parts[1].length_bytes + parts[2].length_bytes;
 
@@ -217,8 +210,10 @@ static void request_start(struct request *request, uint32_t type, uint32_t trans
     request->type = type;
     list_init(&request->link);
     completion_init(&request->done);
-    if (!ring || payload_bytes > XENSTORE_PAYLOAD_BYTES) {
-        request_finish(request, ring ? -E2BIG : -ENODEV);
+    if (error == 0 && (!ring || payload_bytes > XENSTORE_PAYLOAD_BYTES))
+        error = ring ? -E2BIG : -ENODEV;
+    if (error != 0) {
+        request_finish(request, error);
         return;
     }
     mutex_lock(&send_mutex);
@@ -226,7 +221,7 @@ static void request_start(struct request *request, uint32_t type, uint32_t trans
     spinlock_lock(&ring_lock);
     list_add_last(&pending, &request->link);
     spinlock_unlock(&ring_lock);
-    int error = xenstore_send_message(request, transaction, parts);
+    error = xenstore_send_message(request, transaction, parts);
     mutex_unlock(&send_mutex);
     /* If sending failed, xenstore is broken, and the request has been or is being finished by xenstore_break(). */
     if (error != 0) {
@@ -238,9 +233,11 @@ static void request_start(struct request *request, uint32_t type, uint32_t trans
 }
 
 /* Waits. On 0, *reply (if wanted) is the caller's to free. */
-static int request_await(struct request *request, char **reply, size_t *reply_bytes)
+static int request_await(struct xenstore_request *request, char **reply, size_t *reply_bytes)
 {
-    xenstore_wait(request);
+    xenstore_notify();
+    while (completion_wait(&request->done, clock_monotonic_ns() + PATIENCE_NS, WAIT_UNINTERRUPTIBLE) != 0)
+        log_warning("xenstore: no answer for ten seconds (request of type %u)", request->type);
     int error = request->error;
     if (error != 0 || !reply) {
         memory_free(request->reply);
@@ -254,9 +251,9 @@ static int request_await(struct request *request, char **reply, size_t *reply_by
 static int xenstore_call(uint32_t type, uint32_t transaction, const struct part parts[PARTS_LIMIT], char **reply,
                          size_t *reply_bytes)
 {
-    struct request request;
+    struct xenstore_request request;
 
-    request_start(&request, type, transaction, parts);
+    request_start(&request, type, transaction, parts, 0);
     return request_await(&request, reply, reply_bytes);
 }
 
@@ -270,29 +267,56 @@ int xenstore_join(char *buffer, size_t size_bytes, const char *directory, const 
     return xenstore_path_valid(buffer) ? 0 : -EINVAL;
 }
 
-/* A call about "directory/name": its path, terminated, then `rest`. */
-static int xenstore_call_path(uint32_t type, uint32_t transaction, const char *directory, const char *name,
-                              struct part rest, char **reply, size_t *reply_bytes)
+/* About "directory/name": its path, terminated, then `rest`. */
+static void request_start_path(struct xenstore_request *request, uint32_t type, uint32_t transaction, const char *directory,
+                               const char *name, struct part rest)
 {
     char path[XENSTORE_PATH_BYTES];
     int error = xenstore_join(path, sizeof(path), directory, name);
-
-    if (error != 0)
-        return error;
     struct part parts[PARTS_LIMIT] = { { path, strlen(path) + 1 }, rest };
-    return xenstore_call(type, transaction, parts, reply, reply_bytes);
+
+    request_start(request, type, transaction, parts, error);
 }
 
-int xenstore_read(uint32_t transaction, const char *directory, const char *name, char **value, size_t *length_bytes)
+static int xenstore_call_path(uint32_t type, uint32_t transaction, const char *directory, const char *name,
+                              struct part rest, char **reply, size_t *reply_bytes)
 {
-    return xenstore_call_path(XS_READ, transaction, directory, name, (struct part){ 0 }, value, length_bytes);
+    struct xenstore_request request;
+
+    request_start_path(&request, type, transaction, directory, name, rest);
+    return request_await(&request, reply, reply_bytes);
 }
 
-int xenstore_read_string(uint32_t transaction, const char *directory, const char *name, char *buffer, size_t size_bytes)
+void xenstore_start_read(struct xenstore_request *request, const char *directory, const char *name)
+{
+    request_start_path(request, XS_READ, XENSTORE_NO_TRANSACTION, directory, name, (struct part){ 0 });
+}
+
+void xenstore_start_list(struct xenstore_request *request, const char *path)
+{
+    request_start_path(request, XS_DIRECTORY, XENSTORE_NO_TRANSACTION, path, NULL, (struct part){ 0 });
+}
+
+void xenstore_start_write(struct xenstore_request *request, const char *directory, const char *name, const void *value, size_t length_bytes)
+{
+    request_start_path(request, XS_WRITE, XENSTORE_NO_TRANSACTION, directory, name, (struct part){ value, length_bytes });
+}
+
+int xenstore_await(struct xenstore_request *request)
+{
+    return request_await(request, NULL, NULL);
+}
+
+int xenstore_await_value(struct xenstore_request *request, char **value, size_t *length_bytes)
+{
+    return request_await(request, value, length_bytes);
+}
+
+int xenstore_await_string(struct xenstore_request *request, char *buffer, size_t size_bytes)
 {
     char *value;
     size_t length;
-    int error = xenstore_read(transaction, directory, name, &value, &length);
+    int error = request_await(request, &value, &length);
 
     if (error != 0)
         return error;
@@ -306,77 +330,43 @@ int xenstore_read_string(uint32_t transaction, const char *directory, const char
     return error;
 }
 
-static int parse_number(const char *text, size_t length_bytes, uint64_t limit, uint64_t *value)
+int xenstore_await_unsigned(struct xenstore_request *request, uint64_t limit, uint64_t *value)
 {
     uint64_t number;
-    int error = parse_unsigned(text, length_bytes, 10, &number);
+    char *text;
+    size_t length;
+    int error = request_await(request, &text, &length);
 
+    if (error != 0)
+        return error;
+    error = parse_unsigned(text, length, 10, &number);
     if (error == 0 && number > limit)
         error = -ERANGE;
     if (error == 0)
         *value = number;
-    return error;
-}
-
-int xenstore_read_unsigned(uint32_t transaction, const char *directory, const char *name, uint64_t limit, uint64_t *value)
-{
-    char *text;
-    size_t length;
-    int error = xenstore_read(transaction, directory, name, &text, &length);
-
-    if (error != 0)
-        return error;
-    error = parse_number(text, length, limit, value);
     memory_free(text);
     return error;
 }
 
-void xenstore_read_numbers(const char *directory, struct xenstore_number *numbers, unsigned int count)
+int xenstore_read(uint32_t transaction, const char *directory, const char *name, char **value, size_t *length_bytes)
 {
-    struct request requests[XENSTORE_BATCH_LIMIT];
-    char path[XENSTORE_PATH_BYTES];
-
-    assert(count <= XENSTORE_BATCH_LIMIT);
-    for (unsigned int i = 0; i < count; i++) {
-        numbers[i].error = xenstore_join(path, sizeof(path), directory, numbers[i].name);
-        struct part parts[PARTS_LIMIT] = {{path, strlen(path) + 1}};
-        if (numbers[i].error == 0)
-            request_start(&requests[i], XS_READ, XENSTORE_NO_TRANSACTION, parts);
-    }
-    for (unsigned int i = 0; i < count; i++) {
-        char *text;
-        size_t length;
-        if (numbers[i].error != 0)
-            continue;
-        numbers[i].error = request_await(&requests[i], &text, &length);
-        if (numbers[i].error != 0)
-            continue;
-        numbers[i].error = parse_number(text, length, numbers[i].limit, &numbers[i].value);
-        memory_free(text);
-    }
+    return xenstore_call_path(XS_READ, transaction, directory, name, (struct part){ 0 }, value, length_bytes);
 }
 
-int xenstore_write_numbers(const char *directory, const struct xenstore_number *numbers, unsigned int count)
+int xenstore_read_string(uint32_t transaction, const char *directory, const char *name, char *buffer, size_t size_bytes)
 {
-    struct request requests[XENSTORE_BATCH_LIMIT];
-    char path[XENSTORE_PATH_BYTES], text[24];
-    unsigned int started = 0;
-    int error = 0;
+    struct xenstore_request request;
 
-    assert(count <= XENSTORE_BATCH_LIMIT);
-    for (; error == 0 && started < count; started++) {
-        error = xenstore_join(path, sizeof(path), directory, numbers[started].name);
-        if (error != 0)
-            break;
-        int length = format_string(text, sizeof(text), "%llu", (unsigned long long)numbers[started].value);
-        struct part parts[PARTS_LIMIT] = {{path, strlen(path) + 1}, {text, (size_t)length}};
-        request_start(&requests[started], XS_WRITE, XENSTORE_NO_TRANSACTION, parts);
-    }
-    for (unsigned int i = 0; i < started; i++) {
-        int answer = request_await(&requests[i], NULL, NULL);
-        error = error != 0 ? error : answer;
-    }
-    return error;
+    request_start_path(&request, XS_READ, transaction, directory, name, (struct part){ 0 });
+    return xenstore_await_string(&request, buffer, size_bytes);
+}
+
+int xenstore_read_unsigned(uint32_t transaction, const char *directory, const char *name, uint64_t limit, uint64_t *value)
+{
+    struct xenstore_request request;
+
+    request_start_path(&request, XS_READ, transaction, directory, name, (struct part){ 0 });
+    return xenstore_await_unsigned(&request, limit, value);
 }
 
 int xenstore_write(uint32_t transaction, const char *directory, const char *name, const void *value, size_t length_bytes)
@@ -458,10 +448,10 @@ static int xenstore_list_parts(uint32_t transaction, const char *path, char **na
     return -EIO;
 }
 
-int xenstore_list(uint32_t transaction, const char *path, char **names, unsigned int *count)
+static int list_await(struct xenstore_request *request, uint32_t transaction, const char *path, char **names, unsigned int *count)
 {
     size_t length;
-    int error = xenstore_call_path(XS_DIRECTORY, transaction, path, NULL, (struct part){ 0 }, names, &length);
+    int error = request_await(request, names, &length);
 
     if (error == -E2BIG)
         error = xenstore_list_parts(transaction, path, names, &length);
@@ -471,6 +461,19 @@ int xenstore_list(uint32_t transaction, const char *path, char **names, unsigned
     if (error != 0)
         memory_free(*names);
     return error;
+}
+
+int xenstore_await_list(struct xenstore_request *request, const char *path, char **names, unsigned int *count)
+{
+    return list_await(request, XENSTORE_NO_TRANSACTION, path, names, count);
+}
+
+int xenstore_list(uint32_t transaction, const char *path, char **names, unsigned int *count)
+{
+    struct xenstore_request request;
+
+    request_start_path(&request, XS_DIRECTORY, transaction, path, NULL, (struct part){ 0 });
+    return list_await(&request, transaction, path, names, count);
 }
 
 int xenstore_read_permissions(uint32_t transaction, const char *path, char **permissions, unsigned int *count)
@@ -532,10 +535,11 @@ int xenstore_transaction(int (*body)(uint32_t transaction, void *data), void *da
     return -EAGAIN;
 }
 
-int xenstore_send_watch(bool add, const char *path, const char *token)
+void xenstore_start_watch(struct xenstore_request *request, bool add, const char *path, const char *token)
 {
     struct part parts[PARTS_LIMIT] = { { path, strlen(path) + 1 }, { token, strlen(token) + 1 } };
-    return xenstore_call(add ? XS_WATCH : XS_UNWATCH, XENSTORE_NO_TRANSACTION, parts, NULL, NULL);
+
+    request_start(request, add ? XS_WATCH : XS_UNWATCH, XENSTORE_NO_TRANSACTION, parts, 0);
 }
 
 int xenstore_start(void)

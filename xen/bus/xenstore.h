@@ -10,6 +10,7 @@
 
 #include "kernel/base/compiler.h"
 #include "kernel/base/list.h"
+#include "kernel/sched/completion.h"
 
 #define XENSTORE_NO_TRANSACTION 0u
 #define XENSTORE_PATH_BYTES 512u /* of paths made here; longer ones are refused */
@@ -24,19 +25,30 @@ int xenstore_read_string(uint32_t transaction, const char *directory, const char
 /* A decimal number and nothing else; -EINVAL for anything else, -ERANGE past `limit`. */
 int xenstore_read_unsigned(uint32_t transaction, const char *directory, const char *name, uint64_t limit, uint64_t *value);
 
-/* Several numbers at the cost of one: the requests are all on their way before the first answer is waited for. */
-#define XENSTORE_BATCH_LIMIT 12u
-
-struct xenstore_number {
-    const char *name;
-    uint64_t limit;   /* reading: larger ones are -ERANGE */
-    uint64_t value;   /* reading: left alone where there is an error, so it may hold what else is to be taken */
-    int error;        /* reading */
+/*
+ * Requests that are under way together: each is started, and later awaited, in any order; the structs lie with the caller until then. xenstored is
+ * told of what was started when something is awaited, or the ring is full, and serves it in the order of the starts: so who reads what
+ * was written last has all that was written before.
+ */
+struct xenstore_request {
+    struct list link;          /* ring lock of xenstore.c */
+    uint32_t number;
+    uint32_t type;
+    int error;                 /* ring lock, until done */
+    char *reply;               /* ring lock, until done; memory_allocate()d */
+    size_t reply_bytes;        /* ring lock, until done */
+    struct completion done;
 };
 
-void xenstore_read_numbers(const char *directory, struct xenstore_number *numbers, unsigned int count);
-/* The first error, or 0. */
-int xenstore_write_numbers(const char *directory, const struct xenstore_number *numbers, unsigned int count);
+void xenstore_start_read(struct xenstore_request *request, const char *directory, const char *name);
+void xenstore_start_list(struct xenstore_request *request, const char *path);
+void xenstore_start_write(struct xenstore_request *request, const char *directory, const char *name, const void *value, size_t length_bytes);
+/* As the calls below that have the same ends. */
+int xenstore_await(struct xenstore_request *request);
+int xenstore_await_value(struct xenstore_request *request, char **value, size_t *length_bytes);
+int xenstore_await_string(struct xenstore_request *request, char *buffer, size_t size_bytes);
+int xenstore_await_unsigned(struct xenstore_request *request, uint64_t limit, uint64_t *value);
+int xenstore_await_list(struct xenstore_request *request, const char *path, char **names, unsigned int *count);
 
 int xenstore_write(uint32_t transaction, const char *directory, const char *name, const void *value, size_t length_bytes);
 int xenstore_print(uint32_t transaction, const char *directory, const char *name, const char *format, ...)
@@ -69,6 +81,9 @@ struct xenstore_watch {
 };
 
 int xenstore_watch_add(struct xenstore_watch *watch);
+/* The same in two parts, as above. The call-back may be called from the first on. */
+void xenstore_watch_start_add(struct xenstore_watch *watch, struct xenstore_request *request);
+int xenstore_watch_await_add(struct xenstore_watch *watch, struct xenstore_request *request);
 /* When it returns, the call-back is not running (unless it is the caller) and will not run. */
 void xenstore_watch_remove(struct xenstore_watch *watch);
 

@@ -172,7 +172,7 @@ static void watch_token(char text[16], uint32_t token)
     format_string(text, 16, "%x", token);
 }
 
-int xenstore_watch_add(struct xenstore_watch *watch)
+void xenstore_watch_start_add(struct xenstore_watch *watch, struct xenstore_request *request)
 {
     char token[16];
 
@@ -181,13 +181,27 @@ int xenstore_watch_add(struct xenstore_watch *watch)
     list_add_last(&watches, &watch->link);
     spinlock_unlock(&watch_lock);
     watch_token(token, watch->token);
-    int error = xenstore_send_watch(true, watch->path, token);
+    xenstore_start_watch(request, true, watch->path, token);
+}
+
+int xenstore_watch_await_add(struct xenstore_watch *watch, struct xenstore_request *request)
+{
+    int error = xenstore_await(request);
+
     if (error != 0) {
         spinlock_lock(&watch_lock);
         list_remove(&watch->link);
         spinlock_unlock(&watch_lock);
     }
     return error;
+}
+
+int xenstore_watch_add(struct xenstore_watch *watch)
+{
+    struct xenstore_request request;
+
+    xenstore_watch_start_add(watch, &request);
+    return xenstore_watch_await_add(watch, &request);
 }
 
 static bool watch_is_idle(const struct xenstore_watch *watch)
@@ -201,12 +215,14 @@ static bool watch_is_idle(const struct xenstore_watch *watch)
 void xenstore_watch_remove(struct xenstore_watch *watch)
 {
     struct watch_event *event, *following;
+    struct xenstore_request request;
     char token[16];
     struct list dropped;
 
     list_init(&dropped);
     watch_token(token, watch->token);
-    (void)xenstore_send_watch(false, watch->path, token); /* if it fails, its events find nobody */
+    xenstore_start_watch(&request, false, watch->path, token);
+    (void)xenstore_await(&request); /* if it fails, its events find nobody */
     spinlock_lock(&watch_lock);
     list_remove(&watch->link);
     list_for_each_safe(event, following, &events, link) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernel/base/compiler.h"
+#include "xen/bus/xenstore.h"
 
 /* Starts the thread of watches. */
 int xenstore_watch_start(void);
@@ -12,4 +13,4 @@ int xenstore_watch_start(void);
 void xenstore_watch_event(const char *path, const char *token);
 
 /* WATCH or UNWATCH of "path\0token\0": xenstore.c's. */
-int xenstore_send_watch(bool add, const char *path, const char *token);
+void xenstore_start_watch(struct xenstore_request *request, bool add, const char *path, const char *token);

@@ -44,6 +44,15 @@ static inline uint64_t read_tsc(void)
     return ((uint64_t)high << 32) | low;
 }
 
+static uint64_t scale_ns(const struct vcpu_time_info *record, uint64_t ticks)
+{
+    if (record->tsc_shift < 0)
+        ticks >>= -record->tsc_shift;
+    else
+        ticks <<= record->tsc_shift;
+    return (uint64_t)(((__uint128_t)ticks * record->tsc_to_system_mul) >> 32);
+}
+
 static uint64_t system_time_ns(const struct vcpu_time_info *record, uint8_t *flags)
 {
     uint32_t version;
@@ -52,16 +61,23 @@ static uint64_t system_time_ns(const struct vcpu_time_info *record, uint8_t *fla
     do {
         version = read_once(record->version);
         compiler_barrier();
-        uint64_t delta = read_tsc() - record->tsc_timestamp;
-        if (record->tsc_shift < 0)
-            delta >>= -record->tsc_shift;
-        else
-            delta <<= record->tsc_shift;
-        now_ns = record->system_time + (uint64_t)(((__uint128_t)delta * record->tsc_to_system_mul) >> 32);
+        now_ns = record->system_time + scale_ns(record, read_tsc() - record->tsc_timestamp);
         *flags = record->flags;
         compiler_barrier();
     } while ((version & 1) || version != read_once(record->version));
     return now_ns;
+}
+
+/* The system time of a moment in the past, which may be older than the record. */
+static uint64_t stamp_system_ns(uint64_t stamp)
+{
+    const struct vcpu_time_info *record = &cpu_machine_current()->vcpu_info->time;
+    uint64_t age;
+    uint8_t flags;
+
+    uint64_t now_ns = system_time_ns(record, &flags);
+    age = read_tsc() - stamp;
+    return now_ns - minimum(scale_ns(record, age), now_ns);
 }
 
 uint64_t clock_monotonic_ns(void)
@@ -80,6 +96,13 @@ uint64_t clock_monotonic_ns(void)
     } while (!atomic_compare_exchange_weak_explicit(&latest_ns, &latest, now_ns, memory_order_relaxed,
                                                     memory_order_relaxed));
     return now_ns;
+}
+
+uint64_t clock_stamp_ns(uint64_t stamp)
+{
+    uint64_t system_ns = stamp_system_ns(stamp);
+
+    return system_ns - minimum(vdso_page.monotonic_base_ns, system_ns);
 }
 
 static void real_offset_set(uint64_t offset_ns)
@@ -129,13 +152,13 @@ static uint64_t wall_clock_ns(void)
     return seconds * NS_PER_SECOND + nanoseconds;
 }
 
-void clock_init(void)
+void clock_init(uint64_t start_stamp)
 {
     uint8_t flags;
-    uint64_t now_ns = system_time_ns(&cpu_machine_current()->vcpu_info->time, &flags);
 
-    vdso_page.monotonic_base_ns = now_ns;
-    real_offset_set(wall_clock_ns() + now_ns);
+    (void)system_time_ns(&cpu_machine_current()->vcpu_info->time, &flags);
+    vdso_page.monotonic_base_ns = stamp_system_ns(start_stamp);
+    real_offset_set(wall_clock_ns() + vdso_page.monotonic_base_ns);
     bool record_is_there = cpu_machine_current()->vcpu_info == &vdso_page.vcpu_info[0];
     if (record_is_there && ((flags & TIME_RECORD_STABLE) || cpu_online_mask() == 1))
         atomic_store(&vdso_page.flags, VDSO_PAGE_USABLE);

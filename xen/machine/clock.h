@@ -31,8 +31,18 @@ pfn_t clock_vdso_page(void);
 /* A clock_monotonic_ns() time as Xen counts it, for deadlines in hypercalls. */
 uint64_t clock_to_system_ns(uint64_t monotonic_ns);
 
-/* Boot: finds the start of time and the wall clock. Then for each CPU, before it runs: its timer event; event channels work by then. */
-void clock_init(void);
+/*
+ * Moments before there is a clock: a stamp can be taken from the first instruction on, and be read as clock_monotonic_ns() time once there is one, on the
+ * same CPU.
+ */
+static inline uint64_t clock_stamp(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+uint64_t clock_stamp_ns(uint64_t stamp);
+
+/* Boot: the start of time was at that stamp; finds the wall clock. Then for each CPU, before it runs: its timer event; event channels work by then. */
+void clock_init(uint64_t start_stamp);
 struct cpu_machine;
 int clock_start_cpu(struct cpu_machine *machine);
 /* Before a second CPU runs. */
