@@ -16,29 +16,57 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/path.h"
+#include "kernel/vm/page_cache.h"
 
 #define SETTINGS_BYTES_LIMIT (1u << 20)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* The file's bytes and one NUL more; *bytes without it. NULL: no such file (or an error, which is told). */
-static char *file_take_whole(const struct fs_context *context, const char *name, size_t *bytes)
+enum settings_file { BATCH, ARGUMENTS, ENVIRONMENT, USER, DIRECTORY, HOST_NAME, FILE_COUNT };
+
+static const char *const file_names[FILE_COUNT] = {"batch", "args", "environment", "user", "cwd", "hostname"};
+static struct file *files[FILE_COUNT]; /* NULL: there is none, or it was read */
+
+/* Opens what there is, and has it read: the disk's answers come together. */
+static void files_open(const struct fs_context *context)
 {
     char path[64];
-    struct file *file;
 
-    format_string(path, sizeof(path), "/etc/xenolith/%s", name);
-    int error = file_open(context, NULL, path, FILE_READ_ONLY, 0, &file);
-    if (error != 0) {
-        if (error != -ENOENT && error != -ENOTDIR)
-            log_error("%s: error %d", path, error);
-        return NULL;
+    for (unsigned int i = 0; i < FILE_COUNT; i++) {
+        format_string(path, sizeof(path), "/etc/xenolith/%s", file_names[i]);
+        int error = file_open(context, NULL, path, FILE_READ_ONLY, 0, &files[i]);
+        if (error != 0) {
+            files[i] = NULL;
+            if (error != -ENOENT && error != -ENOTDIR)
+                log_error("%s: error %d", path, error);
+        } else if (files[i]->inode && (files[i]->inode->mode & MODE_TYPE) == MODE_REGULAR) {
+            page_cache_read_ahead(&files[i]->inode->cache, 0, 1);
+        }
     }
+}
+
+static void files_close(void)
+{
+    for (unsigned int i = 0; i < FILE_COUNT; i++) {
+        if (files[i])
+            file_release(files[i]);
+        files[i] = NULL;
+    }
+}
+
+/* The file's bytes and one NUL more; *bytes without it. NULL: no such file (or an error, which is told). Once for each. */
+static char *file_take_whole(enum settings_file which, size_t *bytes)
+{
+    struct file *file = files[which];
+
+    if (file == NULL)
+        return NULL;
+    files[which] = NULL;
     uint64_t size = file->inode ? file->inode->size_bytes : 0;
     char *text = size < SETTINGS_BYTES_LIMIT ? memory_allocate(size + 1) : NULL;
     long count = text ? file_read_kernel(file, text, size, 0) : -E2BIG;
     file_release(file);
     if (count < 0) {
-        log_error("%s: cannot be read: error %ld", path, count);
+        log_error("/etc/xenolith/%s: cannot be read: error %ld", file_names[which], count);
         memory_free(text);
         return NULL;
     }
@@ -79,11 +107,11 @@ static char ***batch_split(char *text, size_t bytes)
     return batch;
 }
 
-static int environment_read(const struct fs_context *context, struct program_settings *settings)
+static int environment_read(struct program_settings *settings)
 {
     size_t bytes = 0, more = 0, cursor = 0;
     const char *value;
-    char *text = file_take_whole(context, "environment", &bytes);
+    char *text = file_take_whole(ENVIRONMENT, &bytes);
 
     while (command_line_next("env", &cursor))
         more++;
@@ -118,20 +146,20 @@ static int ids_read(const char *text, struct program_settings *settings)
 }
 
 /* A word of the command line, or the one line of a file; NULL where neither is. */
-static const char *line_read(const struct fs_context *context, const char *word, const char *file)
+static const char *line_read(const char *word, enum settings_file file)
 {
     const char *value = command_line_value(word);
     size_t bytes;
 
     if (value)
         return value;
-    char *text = file_take_whole(context, file, &bytes);
+    char *text = file_take_whole(file, &bytes);
     if (text)
         text[strcspn(text, "\n")] = '\0';
     return text && *text ? text : NULL;
 }
 
-static void arguments_read(const struct fs_context *context, struct program_settings *settings)
+static void arguments_read(struct program_settings *settings)
 {
     size_t count, bytes;
     char *text;
@@ -143,28 +171,36 @@ static void arguments_read(const struct fs_context *context, struct program_sett
         static char *init[2];
         init[0] = (char *)(uintptr_t)command_line_value("init");
         settings->arguments = init;
-    } else if ((text = file_take_whole(context, "batch", &bytes)) != NULL) {
+    } else if ((text = file_take_whole(BATCH, &bytes)) != NULL) {
         settings->batch = batch_split(text, bytes);
-    } else if ((text = file_take_whole(context, "args", &bytes)) != NULL && bytes != 0) {
+    } else if ((text = file_take_whole(ARGUMENTS, &bytes)) != NULL && bytes != 0) {
         settings->arguments = list_split(text, bytes, 0);
     }
+}
+
+static int settings_read(struct program_settings *settings)
+{
+    arguments_read(settings);
+    int error = environment_read(settings);
+    if (error != 0)
+        return error;
+    const char *user = line_read("user", USER);
+    if (user && (error = ids_read(user, settings)) != 0)
+        return error;
+    settings->directory = line_read("workdir", DIRECTORY);
+    const char *host = line_read("hostname", HOST_NAME);
+    if (host && system_name_set(SYSTEM_NAME_NODE, host, strlen(host)) != 0)
+        log_warning("hostname: %s is too long", host);
+    return 0;
 }
 
 int program_settings_read(const struct fs_context *context, struct program_settings *settings)
 {
     *settings = (struct program_settings){ .uid = 0 };
-    arguments_read(context, settings);
-    int error = environment_read(context, settings);
-    if (error != 0)
-        return error;
-    const char *user = line_read(context, "user", "user");
-    if (user && (error = ids_read(user, settings)) != 0)
-        return error;
-    settings->directory = line_read(context, "workdir", "cwd");
-    const char *host = line_read(context, "hostname", "hostname");
-    if (host && system_name_set(SYSTEM_NAME_NODE, host, strlen(host)) != 0)
-        log_warning("hostname: %s is too long", host);
-    return 0;
+    files_open(context);
+    int error = settings_read(settings);
+    files_close();
+    return error;
 }
 
 static const char *path_variable(const struct program_settings *settings)

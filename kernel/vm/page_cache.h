@@ -57,6 +57,8 @@ void page_cache_destroy(struct page_cache *cache);
 
 /* The page, up to date and referenced. 0, -EIO, -ENOMEM, or -ENXIO past the end of the file. May sleep. */
 int page_cache_get(struct page_cache *cache, uint64_t index, struct page **page);
+/* The same, reading `around` (≥ 1) pages from it on if it is absent. */
+int page_cache_get_window(struct page_cache *cache, uint64_t index, size_t around, struct page **page);
 /* Those of [index, index + count) that are present and up to date now, without sleeping on I/O (fault-around): fills pages[] (NULL where absent), returns how many. */
 size_t page_cache_get_present(struct page_cache *cache, uint64_t index, struct page **pages, size_t count);
 /* For sources: I/O on the page is over; error 0 or -Exxx. Any context. */

@@ -63,8 +63,6 @@ uint64_t page_cache_dirty_total(void);
 /* Inserts BUSY pages for the absent ones from `index` on, at most `count`, up to the first present one; fills pages[]. 0 when
  * none was made, or -ENOMEM. The caller hands them to the source after unlocking. */
 int page_cache_prepare_read(struct page_cache *cache, uint64_t index, size_t count, struct page **pages);
-/* The page as page_cache_get() gives it, reading `around` (≥ 1) pages from it on if it is absent. */
-int page_cache_get_window(struct page_cache *cache, uint64_t index, size_t around, struct page **page);
 
 /* Write-back of dirty pages in [first, last]; with `wait`, also of those that are being written now. */
 void page_cache_write_back(struct page_cache *cache, uint64_t first, uint64_t last, bool wait);

@@ -18,6 +18,8 @@
 
 #define EXT4_PAGE_VERIFIED 0x1000u
 #define SECTORS_PER_PAGE (PAGE_SIZE / BLOCK_SECTOR_BYTES)
+/* What is read where a page is not there: a trip to the backend costs more than some pages, and a directory's inodes, and the directories below it, are near. */
+#define WINDOW_PAGES 8
 
 /* A read of consecutive pages of the disk, on its way. */
 struct metadata_read {
@@ -77,6 +79,11 @@ void ext4_metadata_close(struct ext4 *ext4)
     page_cache_destroy(&ext4->metadata);
 }
 
+int ext4_metadata_page_get(struct ext4 *ext4, uint64_t index, struct page **page)
+{
+    return page_cache_get_window(&ext4->metadata, index, WINDOW_PAGES, page);
+}
+
 static uint16_t verified_bit(const struct ext4 *ext4, uint64_t number)
 {
     unsigned int blocks_per_page_shift = PAGE_SHIFT - ext4->block_shift;
@@ -91,7 +98,7 @@ int ext4_block_get(struct ext4 *ext4, uint64_t number, struct ext4_block *block)
         return ext4_corrupt(ext4, "block %llu is past the end", (unsigned long long)number);
 
     uint64_t byte = number << ext4->block_shift;
-    int error = page_cache_get(&ext4->metadata, byte >> PAGE_SHIFT, &block->page);
+    int error = ext4_metadata_page_get(ext4, byte >> PAGE_SHIFT, &block->page);
 
     if (error)
         return error;

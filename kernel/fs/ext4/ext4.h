@@ -73,6 +73,8 @@ int ext4_block_get(struct ext4 *ext4, uint64_t number, struct ext4_block *block)
 void ext4_block_put(struct ext4_block *block);
 /* Remembers that the block's checksum is right. */
 void ext4_block_set_verified(struct ext4_block *block, const struct ext4 *ext4);
+/* A page of the disk: 0, -EIO, -ENOMEM, -ENXIO. */
+int ext4_metadata_page_get(struct ext4 *ext4, uint64_t index, struct page **page);
 void ext4_metadata_open(struct ext4 *ext4);
 void ext4_metadata_close(struct ext4 *ext4);
 /* The descriptor of a group, checked. */

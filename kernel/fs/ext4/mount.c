@@ -160,30 +160,37 @@ static const struct file_system_operations ext4_operations = {
     .unmount = ext4_unmount,
 };
 
+/* The first page of the disk has it, with any size of blocks; what is read with it has the first group descriptors. */
+static int read_super_block(struct ext4 *ext4)
+{
+    struct page *page;
+
+    _Static_assert(EXT4_SUPER_OFFSET + sizeof(struct ext4_super_block) <= PAGE_SIZE, "in the first page");
+    int error = ext4->device->sector_count * BLOCK_SECTOR_BYTES < PAGE_SIZE ? -EIO : ext4_metadata_page_get(ext4, 0, &page);
+    if (error) {
+        log_error("ext4 on %s: not mounted: its super block cannot be read (error %d)", ext4->device->name, -error);
+        return error;
+    }
+    error = take_super_block(ext4, (const void *)((const char *)page_address(page) + EXT4_SUPER_OFFSET));
+    page_release(page);
+    return error;
+}
+
 /* Everything past the device: on failure nothing is left open but the device. */
 static int mount_device(struct ext4 *ext4)
 {
-    struct ext4_super_block *super = memory_allocate(sizeof(*super));
+    ext4_metadata_open(ext4);
 
-    if (!super)
-        return -ENOMEM;
+    int error = read_super_block(ext4);
 
-    int error = block_device_read(ext4->device, EXT4_SUPER_OFFSET / BLOCK_SECTOR_BYTES, super, sizeof(*super));
-
-    if (error)
-        log_error("ext4 on %s: not mounted: its super block cannot be read (error %d)", ext4->device->name, -error);
-    else
-        error = take_super_block(ext4, super);
-    memory_free(super);
-    if (error)
+    if (!error)
+        error = file_system_init(&ext4->file_system, "ext4", &ext4_operations, ext4);
+    if (error) {
+        ext4_metadata_close(ext4);
         return error;
-
-    error = file_system_init(&ext4->file_system, "ext4", &ext4_operations, ext4);
-    if (error)
-        return error;
+    }
     ext4->file_system.device = ext4->device->number;
     ext4->file_system.read_only = true;
-    ext4_metadata_open(ext4);
     error = ext4_inode_read(ext4, EXT4_ROOT_INODE, &ext4->file_system.root);
     if (!error && (ext4->file_system.root->mode & MODE_TYPE) != MODE_DIRECTORY) {
         inode_release(ext4->file_system.root);
