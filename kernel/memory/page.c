@@ -6,9 +6,11 @@
  * lists; larger blocks come from the lists directly. A free block's head has kind PAGE_FREE and its order; every other
  * page that is not the head of an allocated block has kind PAGE_RESERVED, which is what merging relies on.
  *
+ * Under PV most memory is not mapped at first: it gets its structs, and goes to the free lists, 2 MiB at a time, when these have nothing left (grow()).
+ *
  * Memory short: ordinary requests leave a reserve to ATOMIC ones; they run the registered reclaimers and try again.
  *
- * Locks: zone_lock guards the free lists; magazines are their CPU's, with events masked; counters are atomic.
+ * Locks: grow_lock, outside zone_lock, orders growth; zone_lock guards the free lists; magazines are their CPU's, with events masked; counters are atomic.
  */
 #include "kernel/memory/page.h"
 
@@ -38,11 +40,15 @@ struct reclaimer {
     size_t (*_Atomic reclaim)(size_t target_pages);
 };
 
+_Static_assert(sizeof(struct page) == MEMORY_MAP_STRUCT_BYTES, "the start of day has room for them");
+
 static struct spinlock zone_lock = SPINLOCK_INITIALIZER("page zone", 0xf000);
 static struct list free_blocks[PAGE_ORDER_LIMIT]; /* zone_lock */
 static struct magazine magazines[CPU_LIMIT];      /* each its CPU's, events masked */
 static struct page *pages;                        /* fixed */
-static uint64_t page_count;                       /* fixed */
+static _Atomic uint64_t page_count;               /* a that have structs; grows, under grow_lock, with what is mapped */
+static _Atomic uint64_t waiting_pages;            /* free ones that have none yet */
+static struct spinlock grow_lock = SPINLOCK_INITIALIZER("memory growth", 0xef00);
 static uint64_t reserve_pages;                    /* fixed after start */
 static _Atomic uint64_t total_pages;
 static _Atomic uint64_t free_pages;               /* magazines included */
@@ -52,7 +58,7 @@ static _Atomic uint32_t reclaimer_count;
 
 struct page *page_from_pfn(pfn_t pfn)
 {
-    return pfn.number < page_count ? &pages[pfn.number] : NULL;
+    return pfn.number < atomic_load_explicit(&page_count, memory_order_relaxed) ? &pages[pfn.number] : NULL;
 }
 
 pfn_t page_pfn(const struct page *page)
@@ -152,6 +158,49 @@ void page_give_back_spares(void)
     cpu_events_unmask();
 }
 
+/* ---- Memory that is mapped as it is wanted ------------------------------------------------------------------------- */
+
+/* Structs for the pages up to `end`, which are all mapped. */
+static void structs_init(uint64_t end)
+{
+    for (uint64_t i = atomic_load(&page_count); i < end; i++) {
+        pages[i] = (struct page){ .kind = PAGE_RESERVED };
+        list_init(&pages[i].link);
+    }
+    atomic_store(&page_count, end);
+}
+
+/* Gives [from, end) to the free lists, but for what is reserved; how many pages. */
+static uint64_t range_add_free(uint64_t from, uint64_t end)
+{
+    struct memory_range range = { from, 0 };
+    uint64_t added = 0;
+
+    while (memory_map_next_free(range.first + range.count, &range) && range.first < end) {
+        range.count = minimum(range.count, end - range.first);
+        page_add_range((pfn_t){ range.first }, range.count);
+        added += range.count;
+    }
+    return added;
+}
+
+/* Any context. False: all is mapped. */
+static bool grow(void)
+{
+    if (likely(atomic_load_explicit(&waiting_pages, memory_order_relaxed) == 0))
+        return false;
+    spinlock_lock(&grow_lock);
+    uint64_t from = atomic_load(&page_count), end = memory_map_more();
+    if (end > from) {
+        structs_init(end);
+        uint64_t added = range_add_free(from, end);
+        atomic_fetch_add(&kind_pages[PAGE_RESERVED], added); /* page_add_range() took them from there, where they were not */
+        atomic_fetch_sub(&waiting_pages, added);
+    }
+    spinlock_unlock(&grow_lock);
+    return end > from;
+}
+
 /* ---- Allocation ---------------------------------------------------------------------------------------------------- */
 
 static struct page *block_try(unsigned int order, unsigned int flags)
@@ -199,6 +248,8 @@ struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int
     if (order >= PAGE_ORDER_LIMIT)
         return NULL;
     struct page *page = block_try(order, flags);
+    while (unlikely(page == NULL) && grow())
+        page = block_try(order, flags);
     if (unlikely(page == NULL) && order > 0) {
         page_give_back_spares();
         page = block_try(order, flags);
@@ -253,7 +304,8 @@ void page_release(struct page *page)
 void page_statistics_get(struct page_statistics *statistics)
 {
     statistics->total_pages = atomic_load_explicit(&total_pages, memory_order_relaxed);
-    statistics->free_pages = atomic_load_explicit(&free_pages, memory_order_relaxed);
+    statistics->free_pages = atomic_load_explicit(&free_pages, memory_order_relaxed) +
+                             atomic_load_explicit(&waiting_pages, memory_order_relaxed);
     for (size_t i = 0; i < PAGE_KIND_COUNT; i++)
         statistics->kind_pages[i] = atomic_load_explicit(&kind_pages[i], memory_order_relaxed);
     statistics->kind_pages[PAGE_FREE] = statistics->free_pages;
@@ -281,7 +333,7 @@ void page_add_range(pfn_t first, uint64_t count)
     uint64_t number = first.number;
     uint64_t end = first.number + count;
 
-    assert(end <= page_count);
+    assert(end <= atomic_load(&page_count));
     while (number < end) {
         unsigned int order = 0;
         while (order < PAGE_ORDER_LIMIT - 1 && number % (2ull << order) == 0 && number + (2ull << order) <= end)
@@ -312,40 +364,48 @@ static void table_free(pfn_t pfn)
 
 static const struct paging_table_allocator table_allocator = { .allocate = table_allocate, .free = table_free };
 
-/* The page structs lie at the end of the largest free range. */
+/* The page structs, of all memory, lie at the end of the largest free range that is mapped. */
 static void pages_place(uint64_t *first, uint64_t *count)
 {
     struct memory_range range = { 0, 0 }, largest = { 0, 0 };
+    uint64_t mapped_end = memory_map_mapped_end();
 
-    *count = PAGE_ROUND_UP(page_count * sizeof(struct page)) >> PAGE_SHIFT;
-    while (memory_map_next_free(range.first + range.count, &range))
+    *count = PAGE_ROUND_UP(memory_map_end() * sizeof(struct page)) >> PAGE_SHIFT;
+    while (memory_map_next_free(range.first + range.count, &range) && range.first < mapped_end) {
+        range.count = minimum(range.count, mapped_end - range.first);
         if (range.count > largest.count)
             largest = range;
+    }
     if (largest.count < *count)
-        panic("%llu pages of memory, and no room for their %llu pages of structs", (unsigned long long)page_count,
+        panic("%llu pages of memory, and no room for their %llu pages of structs", (unsigned long long)memory_map_end(),
               (unsigned long long)*count);
     *first = largest.first + largest.count - *count;
     memory_map_reserve(*first, *count);
 }
 
+static uint64_t free_past(uint64_t from)
+{
+    struct memory_range range = { from, 0 };
+    uint64_t count = 0;
+
+    while (memory_map_next_free(range.first + range.count, &range))
+        count += range.count;
+    return count;
+}
+
 void page_start(void)
 {
-    struct memory_range range = { 0, 0 };
-    uint64_t first, count;
+    uint64_t first, count, mapped_end = memory_map_mapped_end();
 
-    page_count = memory_map_end();
     pages_place(&first, &count);
     pages = frames_address((pfn_t){ first });
     for (size_t order = 0; order < PAGE_ORDER_LIMIT; order++)
         list_init(&free_blocks[order]);
-    for (uint64_t i = 0; i < page_count; i++) {
-        pages[i] = (struct page){ .kind = PAGE_RESERVED };
-        list_init(&pages[i].link);
-    }
+    structs_init(mapped_end);
+    atomic_store(&waiting_pages, free_past(mapped_end));
     atomic_store(&total_pages, memory_map_pages());
-    atomic_store(&kind_pages[PAGE_RESERVED], memory_map_pages());
-    while (memory_map_next_free(range.first + range.count, &range))
-        page_add_range((pfn_t){ range.first }, range.count);
+    atomic_store(&kind_pages[PAGE_RESERVED], memory_map_pages() - atomic_load(&waiting_pages));
+    (void)range_add_free(0, mapped_end);
     reserve_pages = minimum(memory_map_pages() / RESERVE_SHARE, (uint64_t)RESERVE_LIMIT);
     paging_set_table_allocator(&table_allocator);
 }

@@ -4,9 +4,10 @@
  *
  * The loader maps pfn n at KERNEL_IMAGE_BASE + n * 4096 as far as its own lists reach. We build the direct map of all
  * memory at DIRECT_MAP_BASE out of the free pages below the image: one L3, its L2s, then L1s in order of the memory they
- * map. All are filled through the loader's mapping, then that mapping of them is dropped (Xen takes a page as a table only
- * while nobody can write it), and one update of the root makes Xen validate the whole tree. Above about 1 GiB these pages
- * run out: the remaining L1s are taken from the top of the memory already mapped (the pool) and linked one by one.
+ * map. The L1s of the first memory (what the loader left, the page structs, and a little) are filled through the loader's mapping, then that
+ * mapping of them is dropped (Xen takes a page as a table only while nobody can write it), and one update of the root makes Xen
+ * validate the tree. The other L1s are linked one by one when the page allocator wants more memory (map_more()): Xen spends some 370
+ * instructions on each page of a table. Above about 1 GiB the low pages run out: there L1s are at the top of the memory that the low ones map (the pool).
  *
  *     low pages:  [ L3 | L2 ... | L1 of 0-2 MiB | L1 of 2-4 MiB | ... ]      pool: [ L1 ... ]
  *
@@ -28,6 +29,7 @@
 
 #define INVALID_FRAME (~0ull)
 #define KEPT_TABLES_LIMIT 8
+#define SPARE_PAGES 512ull /* mapped at first beyond what is taken */
 
 extern char image_start[], image_text_end[], image_constants_end[], image_end[];
 
@@ -36,7 +38,11 @@ static uint64_t l2_count;
 static uint64_t low_l1_count;   /* L1s below the image */
 static uint64_t pool_first;     /* pfn of the first L1 in the pool */
 static uint64_t pool_count;
+static uint64_t first_l1_count; /* L1s that are linked with the root, all low */
+static uint64_t wanted_count;   /* L1s the start of day needs */
+static uint64_t mapped_count;   /* L1s linked so far, in order */
 static pfn_t root;
+static struct mmu_batch more_batch;
 
 /* ---- Where things are ---------------------------------------------------------------------------------------------- */
 
@@ -89,12 +95,36 @@ static bool must_be_constant(uint64_t pfn)
 {
     uint64_t loader_tables = loader_tables_first();
 
-    return pfn < 1 + l2_count + low_l1_count ||
+    return pfn < 1 + l2_count + first_l1_count ||
            (pfn >= loader_tables && pfn < loader_tables + boot_start_info.nr_pt_frames) ||
            (pfn >= image_pfn(image_start) && pfn < image_pfn(image_constants_end));
 }
 
 /* ---- The direct map ------------------------------------------------------------------------------------------------ */
+
+/* The first memory's end: past it nothing is constant. */
+static uint64_t loader_end(void)
+{
+    return loader_tables_first() + boot_start_info.nr_pt_frames + 1;
+}
+
+/* How much the start of day needs: all that the loader left, then page structs for all memory in one piece, which the pool must not cut. */
+static void plan_first(uint64_t l1_count)
+{
+    uint64_t structs = PAGE_ROUND_UP(page_count * MEMORY_MAP_STRUCT_BYTES) >> PAGE_SHIFT, taken = loader_end();
+    pfn_t ring;
+
+    if (boot_info.console_port != 0 && frames_pfn_of_gfn(boot_info.console_frame, &ring))
+        taken = maximum(taken, ring.number + 1);
+    if (boot_info.store_port != 0 && frames_pfn_of_gfn(boot_info.store_frame, &ring))
+        taken = maximum(taken, ring.number + 1);
+    if (boot_info.ramdisk_bytes != 0)
+        taken = maximum(taken, frames_pfn(boot_info.ramdisk).number + (PAGE_ROUND_UP(boot_info.ramdisk_bytes) >> PAGE_SHIFT));
+    if (pool_count != 0 && taken + structs + SPARE_PAGES > pool_first)
+        taken = pool_first + pool_count;
+    wanted_count = minimum((taken + structs + SPARE_PAGES + PAGE_TABLE_ENTRIES - 1) / PAGE_TABLE_ENTRIES, l1_count);
+    first_l1_count = minimum(wanted_count, low_l1_count);
+}
 
 static void plan(void)
 {
@@ -112,20 +142,22 @@ static void plan(void)
     low_l1_count = minimum(l1_count, low_capacity - 1 - l2_count);
     pool_count = l1_count - low_l1_count;
     pool_first = low_l1_count * PAGE_TABLE_ENTRIES - pool_count;
-    uint64_t loader_end = loader_tables_first() + boot_start_info.nr_pt_frames + 1;
-    if (loader_tables_first() < low_capacity || (pool_count != 0 && pool_first < loader_end))
+    if (loader_tables_first() < low_capacity || (pool_count != 0 && pool_first < loader_end()))
         panic("no room for the first page tables: the ramdisk is too large for this much memory");
+    plan_first(l1_count);
 }
 
 static void l1_fill(uint64_t *table, uint64_t chunk)
 {
+    bool mixed = chunk * PAGE_TABLE_ENTRIES < loader_end();
+
     for (uint64_t i = 0; i < PAGE_TABLE_ENTRIES; i++) {
         uint64_t pfn = chunk * PAGE_TABLE_ENTRIES + i;
         if (pfn >= page_count) {
             table[i] = 0;
             continue;
         }
-        uint64_t rights = must_be_constant(pfn) ? PAGE_TABLE_KERNEL_CONSTANT : PAGE_TABLE_KERNEL_DATA;
+        uint64_t rights = mixed && must_be_constant(pfn) ? PAGE_TABLE_KERNEL_CONSTANT : PAGE_TABLE_KERNEL_DATA;
         table[i] = (frames_gfn((pfn_t){ pfn }).number << PAGE_SHIFT) | rights;
     }
 }
@@ -138,9 +170,9 @@ static void low_tables_build(void)
         l3[i] = i < l2_count ? link_to((pfn_t){ 1 + i }) : 0;
     for (uint64_t chunk = 0; chunk < l2_count * PAGE_TABLE_ENTRIES; chunk++) {
         uint64_t *l2 = loader_address(l2_pfn(chunk));
-        l2[chunk % PAGE_TABLE_ENTRIES] = chunk < low_l1_count ? link_to(l1_pfn(chunk)) : 0;
+        l2[chunk % PAGE_TABLE_ENTRIES] = chunk < first_l1_count ? link_to(l1_pfn(chunk)) : 0;
     }
-    for (uint64_t chunk = 0; chunk < low_l1_count; chunk++)
+    for (uint64_t chunk = 0; chunk < first_l1_count; chunk++)
         l1_fill(loader_address(l1_pfn(chunk)), chunk);
 }
 
@@ -152,14 +184,25 @@ void direct_map_set_writable(struct mmu_batch *batch, pfn_t pfn, bool writable)
                   (frames_gfn(pfn).number << PAGE_SHIFT) | rights, MMU_NORMAL_PT_UPDATE);
 }
 
-static void pool_tables_build(struct mmu_batch *batch)
+static uint64_t mapped_end(void)
 {
-    for (uint64_t chunk = low_l1_count; chunk < low_l1_count + pool_count; chunk++) {
-        pfn_t table = l1_pfn(chunk);
-        l1_fill(frames_address(table), chunk);
-        direct_map_set_writable(batch, table, false);
-        mmu_batch_add(batch, l2_pfn(chunk), chunk % PAGE_TABLE_ENTRIES, link_to(table), MMU_NORMAL_PT_UPDATE);
-    }
+    return minimum(mapped_count * PAGE_TABLE_ENTRIES, page_count);
+}
+
+/* The next L1, which lies in mapped memory: l1_pfn() sees to it. Contract: memory_map_more(). */
+static uint64_t map_more(void)
+{
+    if (mapped_end() == page_count)
+        return page_count;
+    pfn_t table = l1_pfn(mapped_count);
+    l1_fill(frames_address(table), mapped_count);
+    mmu_batch_init(&more_batch);
+    direct_map_set_writable(&more_batch, table, false);
+    mmu_batch_add(&more_batch, l2_pfn(mapped_count), mapped_count % PAGE_TABLE_ENTRIES, link_to(table), MMU_NORMAL_PT_UPDATE);
+    if (mmu_batch_flush(&more_batch) != 0)
+        panic("Xen refuses the direct map past page 0x%llx: error %d", (unsigned long long)mapped_end(), more_batch.error);
+    mapped_count++;
+    return mapped_end();
 }
 
 /* ---- Cutting the loader's mapping back ----------------------------------------------------------------------------- */
@@ -247,6 +290,7 @@ static void memory_map_fill(void)
     pfn_t pfn;
 
     memory_map_set_end(page_count);
+    memory_map_set_mapped(mapped_end(), map_more);
     memory_map_reserve(0, 1 + l2_count + low_l1_count);
     memory_map_reserve(pool_first, pool_count);
     /* The frame under the shared info page is not what is mapped there: it is free. */
@@ -287,7 +331,9 @@ void direct_map_start_pv(void)
     if (mmu_batch_flush(&batch) != 0)
         panic("Xen refuses the direct map: error %d", batch.error);
 
-    pool_tables_build(&batch);
+    mapped_count = first_l1_count;
+    while (mapped_count < wanted_count)
+        (void)map_more();
     frames_direct_map_stands(frames_address((pfn_t){ image_pfn((const void *)boot_start_info.mfn_list) }), page_count);
     loader_mapping_cut(&batch, &tables);
     memory_map_fill();

@@ -10,16 +10,35 @@
 
 static struct memory_range reserved[MEMORY_MAP_LIMIT];
 static size_t reserved_count;
-static uint64_t end, hole_pages;
+static uint64_t end, hole_pages, mapped_end;
+static uint64_t (*map_next)(void);
 
 void memory_map_set_end(uint64_t page_count)
 {
-    end = page_count;
+    end = mapped_end = page_count;
 }
 
 uint64_t memory_map_end(void)
 {
     return end;
+}
+
+void memory_map_set_mapped(uint64_t new_end, uint64_t (*map_more)(void))
+{
+    mapped_end = new_end;
+    map_next = map_more;
+}
+
+uint64_t memory_map_mapped_end(void)
+{
+    return mapped_end;
+}
+
+uint64_t memory_map_more(void)
+{
+    if (map_next)
+        mapped_end = map_next();
+    return mapped_end;
 }
 
 void memory_map_reserve(uint64_t first, uint64_t count)
