@@ -22,7 +22,7 @@
 #define INFO_REMOVABLE 2u
 #define INFO_READ_ONLY 4u
 
-enum { SECTORS, BLOCK, PHYSICAL, INFO, FLUSH, DISCARD, GRANULARITY };
+enum { SECTORS, BLOCK, PHYSICAL, INFO, FLUSH, DISCARD, GRANULARITY, KEY_COUNT };
 
 const char *const blkfront_connect_keys[] = {
     [SECTORS] = "sectors",
@@ -107,22 +107,21 @@ static int handshake_refuse(const struct blkfront_disk *disk, const char *name, 
 int blkfront_handshake_read(struct blkfront_disk *disk)
 {
     struct block_device *device = &disk->device;
-    const struct xenbus_device *bus = disk->bus;
-    uint64_t sectors = 0, block = BLOCK_SECTOR_BYTES, physical = 0, info = 0, flush = 0, discard = 0, granularity = 0;
+    static const uint64_t limits[KEY_COUNT] = {
+        [SECTORS] = UINT64_MAX / BLOCK_SECTOR_BYTES / 2, [BLOCK] = UINT32_MAX, [PHYSICAL] = UINT32_MAX, [INFO] = UINT32_MAX,
+        [FLUSH] = 1, [DISCARD] = 1, [GRANULARITY] = UINT32_MAX,
+    };
+    uint64_t values[KEY_COUNT] = {[BLOCK] = BLOCK_SECTOR_BYTES}; /* what is not said is 0 */
 
-    (void)xenbus_number(bus, bus->backend, SECTORS, UINT64_MAX / BLOCK_SECTOR_BYTES / 2, &sectors);
-    (void)xenbus_number(bus, bus->backend, BLOCK, UINT32_MAX, &block);
-    (void)xenbus_number(bus, bus->backend, PHYSICAL, UINT32_MAX, &physical);
-    (void)xenbus_number(bus, bus->backend, INFO, UINT32_MAX, &info);
-    (void)xenbus_number(bus, bus->backend, FLUSH, 1, &flush);
-    (void)xenbus_number(bus, bus->backend, DISCARD, 1, &discard);
-    (void)xenbus_number(bus, bus->backend, GRANULARITY, UINT32_MAX, &granularity);
+    for (unsigned int key = 0; key < KEY_COUNT; key++)
+        (void)xenbus_number(disk->bus, disk->bus->backend, key, limits[key], &values[key]);
+    uint64_t sectors = values[SECTORS], block = values[BLOCK], physical = values[PHYSICAL];
     if (sectors == 0)
         return handshake_refuse(disk, "sectors", sectors);
     if (block < BLOCK_SECTOR_BYTES || block > PAGE_SIZE || (block & (block - 1)))
         return handshake_refuse(disk, "sector-size", block);
-    atomic_store(&device->can_flush, flush == 1);
-    atomic_store(&device->can_discard, discard == 1);
+    atomic_store(&device->can_flush, values[FLUSH] == 1);
+    atomic_store(&device->can_discard, values[DISCARD] == 1);
     if (disk->registered) {
         /* After a reconnect the disk must be the one it was; only its size may be new. */
         if (device->logical_block_bytes != block)
@@ -133,8 +132,9 @@ int blkfront_handshake_read(struct blkfront_disk *disk)
     atomic_store(&device->sector_count, sectors);
     device->logical_block_bytes = (uint32_t)block;
     device->physical_block_bytes = (uint32_t)(physical < block || physical > (1u << 20) ? block : physical);
-    device->read_only = info & INFO_READ_ONLY;
-    device->removable = info & INFO_REMOVABLE;
+    device->read_only = values[INFO] & INFO_READ_ONLY;
+    device->removable = values[INFO] & INFO_REMOVABLE;
+    uint64_t granularity = values[GRANULARITY];
     device->discard_granularity_bytes = (uint32_t)(granularity == 0 ? block : granularity);
     return 0;
 }

@@ -69,7 +69,7 @@ int netfront_handshake_identify(struct netfront_interface *interface)
     return 0;
 }
 
-static bool backend_can(const struct netfront_interface *interface, unsigned int key)
+static attribute_noinline bool backend_can(const struct netfront_interface *interface, unsigned int key)
 {
     uint64_t value = 0;
 

@@ -370,7 +370,7 @@ void netfront_receive_end_thread(struct netfront_interface *interface)
 int netfront_receive_init_all(void)
 {
     if (!packet_cache)
-        packet_cache = object_cache_create("network packet", sizeof(struct net_packet), 16);
+        packet_cache = object_cache_create("network-packet", sizeof(struct net_packet), 16);
     return packet_cache ? 0 : -ENOMEM;
 }
 

@@ -10,6 +10,7 @@
 #include "tools/base/report.h"
 #include "tools/lab/lab_command.h"
 #include "tools/run/guest_list.h"
+#include "tools/run/inspect.h"
 #include "tools/run/run_command.h"
 
 struct subcommand {
@@ -24,6 +25,7 @@ static const struct subcommand subcommands[] = {
     {"ps", ps_command, "the guests that are there"},
     {"logs", logs_command, "what a guest said"},
     {"stop", stop_command, "the end of guests"},
+    {"inspect", inspect_command, "where the time of a guest's start, and its memory, went"},
     {"lab", lab_command, "a real Xen on this machine, in QEMU: up, down, status, exec, boot"},
 };
 

@@ -20,6 +20,7 @@
 #define attribute_printf(text, first) __attribute__((__format__(__printf__, text, first)))
 #define attribute_must_check __attribute__((warn_unused_result))
 #define attribute_noinline __attribute__((noinline))
+#define attribute_cold __attribute__((cold)) /* rarely called: made small rather than fast */
 #define attribute_always_inline inline __attribute__((always_inline))
 #define attribute_unused __attribute__((unused))
 

@@ -91,6 +91,7 @@ static void boot_done(void)
     guest_report_step("program");
     guest_report_boot();
     devices_control_start();
+    guest_report_listen();
 }
 
 static int program_run(const struct fs_context *context, const struct program_settings *settings, char **arguments,

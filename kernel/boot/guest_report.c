@@ -4,15 +4,19 @@
  */
 #include "kernel/boot/guest_report.h"
 
+#include <stdarg.h>
+
 #include "kernel/base/error.h"
 #include "kernel/base/format.h"
 #include "kernel/base/log.h"
+#include "kernel/memory/object_cache.h"
 #include "kernel/memory/page.h"
 #include "xen/bus/xenstore.h"
 #include "xen/machine/clock.h"
 
 #define STEP_LIMIT 16
 #define REPORT_DIRECTORY "data/xenolith"
+#define MEMORY_TEXT_BYTES 1800 /* Xen's toolstack lets a guest's node have 2048 */
 
 static struct {
     const char *name;
@@ -39,18 +43,15 @@ static void report_write(const char *name, const char *text, int length)
 void guest_report_boot(void)
 {
     uint64_t since_unpause_ns = clock_since_unpause_ns();
-    char text[400], line[300];
-    int used = 0, shown = 0;
+    char text[400];
+    int used = 0;
 
-    for (size_t i = 0; i < step_count && used < (int)sizeof(text) && shown < (int)sizeof(line); i++) {
-        uint64_t at_ns = clock_stamp_ns(steps[i].stamp);
-        used += format_string(text + used, sizeof(text) - (size_t)used, "%s%s=%llu", i ? " " : "", steps[i].name, (unsigned long long)at_ns);
-        shown += format_string(line + shown, sizeof(line) - (size_t)shown, "%s%s %llu.%02llu", i ? ", " : "", steps[i].name,
-                               (unsigned long long)(at_ns / 1000000), (unsigned long long)(at_ns / 10000 % 100));
-    }
-    log_debug("boot, in ms: %s", line);
+    for (size_t i = 0; i < step_count && used < (int)sizeof(text); i++)
+        used += format_string(text + used, sizeof(text) - (size_t)used, "%s%s=%llu", i ? " " : "", steps[i].name,
+                              (unsigned long long)clock_stamp_ns(steps[i].stamp));
     if (since_unpause_ns != 0 && used < (int)sizeof(text))
         used += format_string(text + used, sizeof(text) - (size_t)used, " unpause_to_program=%llu", (unsigned long long)since_unpause_ns);
+    log_debug("boot, in ns: %s", text);
     report_write("boot", text, minimum(used, (int)sizeof(text) - 1));
 }
 
@@ -67,6 +68,81 @@ void guest_report_address(const char *address)
     report_write("address", address, (int)__builtin_strlen(address));
 }
 
+struct memory_text {
+    char bytes[MEMORY_TEXT_BYTES];
+    int used;
+};
+
+static void attribute_printf(2, 3) memory_add(struct memory_text *text, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    text->used += format_string_list(text->bytes + text->used, sizeof(text->bytes) - (size_t)text->used, format, list);
+    va_end(list);
+    text->used = minimum(text->used, (int)sizeof(text->bytes) - 1);
+}
+
+static attribute_cold void memory_add_cache(const char *name, uint32_t pages, void *data)
+{
+    if (pages != 0)
+        memory_add(data, " kernel:%s=%llu", name, (unsigned long long)pages << PAGE_SHIFT);
+}
+
+/* "total=BYTES free=BYTES KIND=BYTES ...", then for the caches of the kernel's objects "kernel:CACHE=BYTES". NULL: out of memory. */
+static attribute_cold struct memory_text *memory_text_create(void)
+{
+    static const char *const kinds[] = {"free", "kernel", "tables", "stacks", "anonymous", "cache", "devices", "start"};
+    struct memory_text *text = memory_allocate(sizeof(*text));
+    struct page_statistics statistics;
+
+    _Static_assert(array_count(kinds) == PAGE_KIND_COUNT, "a name for each kind");
+    if (!text)
+        return NULL;
+    page_statistics_get(&statistics);
+    text->used = 0;
+    memory_add(text, "total=%llu", (unsigned long long)statistics.total_pages << PAGE_SHIFT);
+    for (unsigned int i = 0; i < PAGE_KIND_COUNT; i++)
+        memory_add(text, " %s=%llu", kinds[i], (unsigned long long)statistics.kind_pages[i] << PAGE_SHIFT);
+    object_cache_visit(memory_add_cache, text);
+    return text;
+}
+
+static void report_memory_use(void)
+{
+    struct memory_text *text = memory_text_create();
+
+    if (text)
+        report_write("memory-use", text->bytes, text->used);
+    memory_free(text);
+}
+
+/* The host asks by making the node, and knows that it is answered when the node is gone. */
+static attribute_cold void asked(struct xenstore_watch *watch, const char *changed_path)
+{
+    char word[16];
+
+    (void)changed_path;
+    if (xenstore_read_string(XENSTORE_NO_TRANSACTION, watch->path, NULL, word, sizeof(word)) != 0)
+        return;
+    report_memory_use();
+    int error = xenstore_remove(XENSTORE_NO_TRANSACTION, watch->path, NULL);
+    if (error != 0)
+        log_warning("xenstore: %s cannot be removed: error %d", watch->path, error);
+}
+
+void guest_report_listen(void)
+{
+    static struct xenstore_watch watch;
+
+    watch.changed = asked;
+    format_string(watch.path, sizeof(watch.path), "%s/ask", REPORT_DIRECTORY);
+    int error = xenstore_watch_add(&watch);
+
+    if (error != 0 && error != -ENODEV)
+        log_debug("xenstore: %s cannot be watched: error %d", watch.path, error);
+}
+
 void guest_report_end(int status)
 {
     struct page_statistics statistics;
@@ -74,6 +150,7 @@ void guest_report_end(int status)
 
     page_statistics_get(&statistics);
     uint64_t used = (statistics.total_pages - statistics.free_pages) << PAGE_SHIFT;
+    report_memory_use();
     report_write("memory", text, format_string(text, sizeof(text), "%llu", (unsigned long long)used));
     report_write("exit-status", text, format_string(text, sizeof(text), "%d", status));
 }

@@ -12,5 +12,7 @@ void guest_report_step(const char *name);
 void guest_report_boot(void);
 void guest_report_batch(unsigned int number, int status, uint64_t duration_ns);
 void guest_report_address(const char *address);
+/* From now on the host may ask where the memory is. */
+void guest_report_listen(void);
 /* The end: memory in use, then the status as a shell tells it. */
 void guest_report_end(int status);

@@ -74,7 +74,7 @@ static unsigned int path_number(const char *path)
     return parse_unsigned(begin, (size_t)(end - begin), 10, &number) == 0 && number < possible ? (unsigned int)number : 0;
 }
 
-static void availability_changed(struct xenstore_watch *watch, const char *changed_path)
+static attribute_cold void availability_changed(struct xenstore_watch *watch, const char *changed_path)
 {
     (void)watch;
     unsigned int number = path_number(changed_path);
@@ -99,7 +99,7 @@ static void availability_changed(struct xenstore_watch *watch, const char *chang
 }
 
 /* Asks for all at once. */
-static void processors_start_wanted(void)
+static attribute_cold void processors_start_wanted(void)
 {
     struct xenstore_request watch, *requests = memory_allocate(possible * sizeof(*requests));
 

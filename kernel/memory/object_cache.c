@@ -44,6 +44,8 @@ struct object_cache {
     struct spinlock lock;
     struct list partial;                    /* l */
     uint32_t empty_pages;                   /* l of those on the partial list */
+    uint32_t pages;                         /* l all it has */
+    struct object_cache *_Atomic next;      /* a made after it; caches stay */
     struct magazine *magazines[CPU_LIMIT];  /* c */
 };
 
@@ -53,6 +55,7 @@ static struct object_cache *size_caches[array_count(size_classes)];
 /* The cache of caches, and of magazines: made by hand. */
 static struct object_cache cache_of_caches;
 static struct object_cache cache_of_magazines;
+static struct object_cache *_Atomic last_cache = &cache_of_caches;
 
 /* ---- Pages of objects ---------------------------------------------------------------------------------------------- */
 
@@ -86,6 +89,7 @@ static struct page *page_of_objects_locked(struct object_cache *cache)
     page = page_allocate(0, PAGE_KERNEL, PAGE_ALLOCATE_ATOMIC);
     if (page == NULL)
         return NULL;
+    cache->pages++;
     page->owner = cache;
     atomic_store_explicit(&page->flags, PAGE_FLAG_OBJECTS, memory_order_relaxed);
     for (uint32_t i = 0; i < cache->per_page; i++)
@@ -127,6 +131,7 @@ static void object_give_locked(struct object_cache *cache, void *object)
         return;
     if (cache->empty_pages > 0) {
         list_remove(&page->link);
+        cache->pages--;
         page_release(page);
     } else {
         cache->empty_pages++;
@@ -245,6 +250,14 @@ static void cache_init(struct object_cache *cache, const char *name, size_t size
         cache->magazine_limit = minimum(MAGAZINE_OBJECTS, maximum(2u, (uint32_t)(MAGAZINE_BYTES_LIMIT / stride)));
     spinlock_init(&cache->lock, name, 0xe000);
     list_init(&cache->partial);
+    if (cache != &cache_of_caches)
+        atomic_store(&atomic_exchange(&last_cache, cache)->next, cache);
+}
+
+void object_cache_visit(void (*visit)(const char *name, uint32_t pages, void *data), void *data)
+{
+    for (struct object_cache *cache = &cache_of_caches; cache; cache = atomic_load(&cache->next))
+        visit(cache->name, read_once(cache->pages), data);
 }
 
 struct object_cache *object_cache_create(const char *name, size_t size_bytes, size_t align_bytes)

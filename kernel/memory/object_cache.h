@@ -9,7 +9,7 @@
 
 struct object_cache;
 
-/* For objects of size_bytes (≤ 4096), aligned to align_bytes (a power of two ≤ 64). NULL when memory is out. `name` is kept. */
+/* For objects of size_bytes (≤ 4096), aligned to align_bytes (a power of two ≤ 64). NULL when memory is out. `name`, without blanks, is kept. */
 struct object_cache *object_cache_create(const char *name, size_t size_bytes, size_t align_bytes);
 /* Uninitialised memory, or NULL. May be called with spinlocks held and in event context (then without reclaim). */
 void *object_cache_allocate(struct object_cache *cache);
@@ -22,3 +22,6 @@ void memory_free(void *memory); /* NULL is allowed */
 /* As realloc(); on NULL the old block is untouched. */
 void *memory_reallocate(void *memory, size_t size_bytes);
 char *memory_duplicate_string(const char *string);
+
+/* For reports: each cache's name and pages, in order of making. */
+void object_cache_visit(void (*visit)(const char *name, uint32_t pages, void *data), void *data);

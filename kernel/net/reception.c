@@ -159,6 +159,6 @@ void reception_deliver(struct netif *netif, struct list *packets)
 
 int reception_start(void)
 {
-    received_cache = object_cache_create("received packets", sizeof(struct received) + sizeof(struct received_pbuf), 8);
+    received_cache = object_cache_create("received-packets", sizeof(struct received) + sizeof(struct received_pbuf), 8);
     return received_cache != NULL ? 0 : -ENOMEM;
 }

@@ -354,7 +354,7 @@ int scheduler_init(void)
     if (!thread_cache)
         return -ENOMEM;
     if (context_extended_bytes() <= PAGE_SIZE) {
-        extended_cache = object_cache_create("extended state", context_extended_bytes(), 64);
+        extended_cache = object_cache_create("extended-state", context_extended_bytes(), 64);
         if (!extended_cache)
             return -ENOMEM;
     }

@@ -3,7 +3,7 @@
  * What is known of a guest when it has ended, written as "key=value" lines for the tool outside:
  *
  *   end=poweroff|reboot|suspend|crash|watchdog|destroyed|timeout|signal
- *   exit-status, boot, memory, address       what the guest left under data/xenolith (docs/guest-contract.md)
+ *   exit-status, boot, memory, memory-use, address   what the guest left under data/xenolith (docs/guest-contract.md)
  *   batch N=STATUS NANOSECONDS               one for each command line of a batch
  *   create_ns, run_ns, cpu_ns, memory_kib    as Xen and dom0 saw it
  *   output_ns                                from its start to the first byte on its console
@@ -70,6 +70,7 @@ int result_write(const char *path, const struct domain *domain, const char *end,
     guest_value_add(&out, "exit-status", domain_read(domain, "data/xenolith/exit-status"));
     guest_value_add(&out, "boot", domain_read(domain, "data/xenolith/boot"));
     guest_value_add(&out, "memory", domain_read(domain, "data/xenolith/memory"));
+    guest_value_add(&out, "memory-use", domain_read(domain, "data/xenolith/memory-use"));
     guest_value_add(&out, "address", domain_read(domain, "data/xenolith/address"));
     batch_add(&out, domain);
     text_format(&out, "create_ns=%llu\n", (unsigned long long)(times->unpause_ns - times->create_ns));

@@ -176,12 +176,12 @@ static bool backend_await_read(struct xenbus_device *device, struct backend_read
     values_await(reading->values);
     if (error == -ENOENT)
         state = device->backend_state == XENBUS_UNKNOWN ? XENBUS_UNKNOWN : XENBUS_CLOSED;
-    else if (error != 0)
+    if (!reading->values)
+        error = -ENOMEM;
+    if (error != 0 && error != -ENOENT) {
         log_warning("%s: the backend's state is unusable (%d)", device->path, error);
-    else if (!reading->values)
-        log_error("%s: the backend's news are not read: out of memory", device->path);
-    if (!reading->values || (error != 0 && error != -ENOENT))
         return false;
+    }
     device->backend_state = (enum xenbus_state)state;
     return true;
 }
@@ -217,7 +217,7 @@ struct newcomer {
 };
 
 /* Asks for what its own directory says. */
-static void newcomer_start(struct list *newcomers, const struct xenbus_driver *driver, const char *name)
+static attribute_cold void newcomer_start(struct list *newcomers, const struct xenbus_driver *driver, const char *name)
 {
     uint64_t id;
 
@@ -246,7 +246,7 @@ static void newcomer_start(struct list *newcomers, const struct xenbus_driver *d
 }
 
 /* The device's own directory is read: asks for what the backend says, and will say. False: this is no device, or none yet. */
-static bool newcomer_meet(struct newcomer *newcomer)
+static attribute_cold bool newcomer_meet(struct newcomer *newcomer)
 {
     struct xenbus_device *device = newcomer->device;
     uint64_t domain = 0;
@@ -272,7 +272,7 @@ static bool newcomer_meet(struct newcomer *newcomer)
 }
 
 /* All is read: probes the device and tells it what the backend's state is. */
-static void newcomer_add(struct newcomer *newcomer)
+static attribute_cold void newcomer_add(struct newcomer *newcomer)
 {
     struct xenbus_device *device = newcomer->device;
     int watch_error = xenstore_watch_await_add(&device->watch, &newcomer->watch);
@@ -300,14 +300,14 @@ static void newcomer_add(struct newcomer *newcomer)
         backend_tell(device, newcomer->reading.values);
 }
 
-static void newcomer_free(struct newcomer *newcomer)
+static attribute_cold void newcomer_free(struct newcomer *newcomer)
 {
     values_free(newcomer->own);
     values_free(newcomer->reading.values);
     memory_free(newcomer);
 }
 
-static void xenbus_drop(struct xenbus_device *device)
+static attribute_cold void xenbus_drop(struct xenbus_device *device)
 {
     spinlock_lock(&device_lock);
     list_remove(&device->link);
@@ -331,7 +331,7 @@ static bool xenbus_known(const char *path)
 }
 
 /* Looks for devices that are not known, and takes all of them a step at a time: what is asked about one is under way with the others'. */
-static void xenbus_scan_new(void)
+static attribute_cold void xenbus_scan_new(void)
 {
     struct xenstore_request requests[DRIVER_LIMIT];
     struct newcomer *newcomer, *following;
