@@ -27,7 +27,8 @@
 #define AREA_LIMIT 16u
 #define AREA_DISTANCE 0x40000000ull  /* how far from a site its trampolines may be put */
 #define SITE_LIMIT 8192u
-#define SEEN_COUNT 128u
+#define SEEN_COUNT 256u
+#define SEEN_WAYS 4u
 #define SEEN_REFUSED 0xffffu
 #define SEEN_COUNT_SHIFT 48
 #define BREAKPOINT 0xcc
@@ -76,14 +77,24 @@ static struct code_patches *patches_of(struct address_space *space)
     return patches;
 }
 
+/* A call's place in its set; if it has none, that of whichever came least often. So sites that come by turns do not keep each other from being counted. */
 static _Atomic uint64_t *seen_place(struct code_patches *patches, uint64_t call)
 {
-    return &patches->seen[(call ^ call >> 7 ^ call >> 14) % SEEN_COUNT];
+    _Atomic uint64_t *set = &patches->seen[(call ^ call >> 7 ^ call >> 14) % (SEEN_COUNT / SEEN_WAYS) * SEEN_WAYS], *least = set;
+
+    for (uint32_t way = 0; way < SEEN_WAYS; way++) {
+        uint64_t seen = atomic_load_explicit(&set[way], memory_order_relaxed);
+        if (seen << (64 - SEEN_COUNT_SHIFT) == call << (64 - SEEN_COUNT_SHIFT))
+            return &set[way];
+        if (seen >> SEEN_COUNT_SHIFT < atomic_load_explicit(least, memory_order_relaxed) >> SEEN_COUNT_SHIFT)
+            least = &set[way];
+    }
+    return least;
 }
 
-static void seen_set(struct code_patches *patches, uint64_t call, uint64_t count)
+static void seen_set(_Atomic uint64_t *place, uint64_t call, uint64_t count)
 {
-    atomic_store_explicit(seen_place(patches, call), call | count << SEEN_COUNT_SHIFT, memory_order_relaxed);
+    atomic_store_explicit(place, call | count << SEEN_COUNT_SHIFT, memory_order_relaxed);
 }
 
 bool code_patch_due(struct address_space *space, uint64_t call)
@@ -92,12 +103,13 @@ bool code_patch_due(struct address_space *space, uint64_t call)
 
     if (!patches)
         return false;
-    uint64_t seen = atomic_load_explicit(seen_place(patches, call), memory_order_relaxed), count = seen >> SEEN_COUNT_SHIFT;
+    _Atomic uint64_t *place = seen_place(patches, call);
+    uint64_t seen = atomic_load_explicit(place, memory_order_relaxed), count = seen >> SEEN_COUNT_SHIFT;
     if (seen << (64 - SEEN_COUNT_SHIFT) != call << (64 - SEEN_COUNT_SHIFT))
         count = 0;
     if (count == SEEN_REFUSED)
         return false;
-    seen_set(patches, call, ++count);
+    seen_set(place, call, ++count);
     return count >= CODE_PATCH_CALLS;
 }
 
@@ -232,15 +244,30 @@ static uint32_t patch_pivot(const struct patch *patch)
     return door_site_is_after(&patch->site) ? SYSCALL_BYTES : 0;
 }
 
-static struct patch *patch_find(struct code_patches *patches, uint64_t call)
+/* The first site at `call` or above; patch_count: none. */
+static uint32_t patch_at(const struct code_patches *patches, uint64_t call)
 {
-    for (uint32_t i = 0; i < patches->patch_count; i++)
-        if (patches->patches[i].site.call == call)
-            return &patches->patches[i];
-    return NULL;
+    uint32_t low = 0, high = patches->patch_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (patches->patches[middle].site.call < call)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
-static struct patch *patch_add(struct code_patches *patches)
+static struct patch *patch_find(struct code_patches *patches, uint64_t call)
+{
+    uint32_t at = patch_at(patches, call);
+
+    return at < patches->patch_count && patches->patches[at].site.call == call ? &patches->patches[at] : NULL;
+}
+
+/* Room for the patch of a call that has none. */
+static struct patch *patch_add(struct code_patches *patches, uint64_t call)
 {
     if (patches->patch_count == patches->patch_room) {
         uint32_t room = patches->patch_room ? 2 * patches->patch_room : 32;
@@ -253,15 +280,9 @@ static struct patch *patch_add(struct code_patches *patches)
         patches->patches = larger;
         patches->patch_room = room;
     }
-    return &patches->patches[patches->patch_count++];
-}
-
-/* Takes a site out of the table; its code is what it is by now. */
-static void patch_remove(struct code_patches *patches, struct patch *patch, bool slot_free)
-{
-    if (slot_free)
-        slot_mark(patches, patch->trampoline, false);
-    *patch = patches->patches[--patches->patch_count];
+    struct patch *place = &patches->patches[patch_at(patches, call)];
+    memmove(place + 1, place, (size_t)(&patches->patches[patches->patch_count++] - place) * sizeof(*place));
+    return place;
 }
 
 /* A page that fork shares becomes the space's own. Nothing there: nothing to be done, it comes from the file. */
@@ -337,8 +358,6 @@ static int patch_make(struct address_space *space, struct code_patches *patches,
     /* Its page may have gone (MADV_DONTNEED, truncation), and come again from the file. */
     if (old && memcmp(&old->site, &found.site, sizeof(found.site)) == 0)
         found = *old;
-    if (old)
-        patch_remove(patches, old, false);
     int error = found.trampoline ? 0 : trampoline_find(space, patches, &found);
     if (error != 0)
         return error;
@@ -346,7 +365,7 @@ static int patch_make(struct address_space *space, struct code_patches *patches,
     uint8_t *trampoline = own_code(space, found.trampoline);
     if (!trampoline)
         return PATCH_NEEDS_PAGE;
-    struct patch *patch = patch_add(patches);
+    struct patch *patch = old ? old : patch_add(patches, call);
     if (!patch)
         return -ENOMEM;
     *patch = found;
@@ -377,7 +396,7 @@ void code_patch_call(struct address_space *space, uint64_t call, uint32_t number
         atomic_fetch_add_explicit(&sites_made, 1, memory_order_relaxed);
     else if (result != PATCH_IS_THERE)
         atomic_fetch_add_explicit(&sites_refused, 1, memory_order_relaxed);
-    seen_set(patches, call, result == 0 || result == PATCH_IS_THERE ? 0 : SEEN_REFUSED);
+    seen_set(seen_place(patches, call), call, result == 0 || result == PATCH_IS_THERE ? 0 : SEEN_REFUSED);
 }
 
 uint64_t code_patch_repair(struct address_space *space, uint64_t rip)
@@ -388,8 +407,10 @@ uint64_t code_patch_repair(struct address_space *space, uint64_t rip)
     if (!patches)
         return 0;
     rw_lock_read(&space->lock);
-    for (uint32_t i = 0; i < patches->patch_count && go_on == 0; i++) {
+    for (uint32_t i = patch_at(patches, rip - DOOR_JUMP_BYTES); i < patches->patch_count && go_on == 0; i++) {
         const struct patch *patch = &patches->patches[i];
+        if (patch->site.call >= rip + DOOR_BEFORE_BYTES)
+            break;
         if (rip == patch->site.start + 1)
             go_on = patch->trampoline;
         else if (door_site_is_after(&patch->site) && rip == patch->site.call + SYSCALL_BYTES)
@@ -401,25 +422,43 @@ uint64_t code_patch_repair(struct address_space *space, uint64_t rip)
     return go_on;
 }
 
+/* Of the sites `first` to `last` in the table, those in [start, end), or whose trampolines are, become what they were, unless they are gone, and leave the table. */
+static int patches_drop(struct address_space *space, struct code_patches *patches, uint32_t first, uint32_t last, uint64_t start, uint64_t end, bool gone)
+{
+    struct patch *table = patches->patches;
+    uint32_t kept = first;
+    int error = 0;
+
+    for (uint32_t i = first; i < last; i++) {
+        bool inside = table[i].site.start >= start && table[i].site.start < end, drop = inside || (table[i].trampoline >= start && table[i].trampoline < end);
+        if (drop && error == 0 && (!inside || !gone))
+            error = patch_restore(space, &table[i]);
+        if (!drop || error != 0)
+            table[kept++] = table[i];
+        else if (inside && gone)
+            slot_mark(patches, table[i].trampoline, false);
+    }
+    if (kept != last)
+        memmove(&table[kept], &table[last], (patches->patch_count - last) * sizeof(*table));
+    patches->patch_count -= last - kept;
+    return error;
+}
+
 int code_patch_leave(struct address_space *space, uint64_t start, uint64_t end, bool gone)
 {
     struct code_patches *patches = atomic_load_explicit(&space->patches, memory_order_relaxed);
-    int error = 0;
+    bool trampolines = false;
 
-    for (uint32_t i = 0; patches && i < patches->patch_count;) {
-        struct patch *patch = &patches->patches[i];
-        bool inside = patch->site.start >= start && patch->site.start < end;
-        if (!inside && !(patch->trampoline >= start && patch->trampoline < end)) {
-            i++;
-            continue;
-        }
-        if (!inside || !gone)
-            error = patch_restore(space, patch);
-        if (error != 0)
-            return error;
-        patch_remove(patches, patch, inside && gone);
-    }
-    for (uint32_t i = 0; patches && i < patches->area_count;) {
+    if (!patches)
+        return 0;
+    for (uint32_t i = 0; i < patches->area_count; i++)
+        trampolines |= patches->areas[i]->base < end && patches->areas[i]->base + AREA_BYTES > start;
+    /* A site lies in one page, and so do all its bytes. */
+    int error = trampolines ? patches_drop(space, patches, 0, patches->patch_count, start, end, gone) :
+                              patches_drop(space, patches, patch_at(patches, start), patch_at(patches, end), start, end, gone);
+    if (error != 0 || !trampolines)
+        return error;
+    for (uint32_t i = 0; i < patches->area_count;) {
         struct patch_area *area = patches->areas[i];
         if (area->base >= end || area->base + AREA_BYTES <= start) {
             i++;
