@@ -22,7 +22,8 @@ bool door_repair(struct task *task, struct trap_frame *frame, bool breakpoint)
 {
     struct address_space *space = task->process->space;
     uint64_t start = frame->rip - (breakpoint ? 1 : 0), go_on;
-    uint8_t code[2];
+    uint8_t code[DOOR_MOVED_BYTES];
+    size_t bytes = minimum(sizeof(code), PAGE_SIZE - (start & PAGE_MASK));
 
     if (!space || !space->patches)
         return false;
@@ -32,7 +33,7 @@ bool door_repair(struct task *task, struct trap_frame *frame, bool breakpoint)
         return true;
     }
     /* A door that was unmade between the trap and here: the instruction is there again. */
-    if (user_copy_in(code, start, sizeof(code)) != 0 || !door_site_is_whole(code, !breakpoint))
+    if (user_copy_in(code, start, bytes) != 0 || !door_site_is_whole(code, bytes, !breakpoint))
         return false;
     frame->rip = start;
     return true;

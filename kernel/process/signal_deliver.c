@@ -7,6 +7,7 @@
  */
 #include "kernel/base/error.h"
 #include "kernel/process/process_internal.h"
+#include "kernel/vm/code_patch.h"
 #include "xen/machine/upcalls.h"
 #include "xen/x86/trap_frame.h"
 
@@ -193,6 +194,7 @@ static void signal_handle(struct task *task, struct trap_frame *frame, int numbe
     frame->original_rax = NOT_IN_SYSTEM_CALL;
     if (task->rseq_area != 0)
         rseq_resume(task, frame); /* the handler's frame leads back to the abort address */
+    frame->rip = code_patch_place(task->process->space, frame->rip);
     if (signal_frame_push(frame, number, information, action, mask) != 0) {
         /* No stack for the handler: a segmentation fault, which kills if it was one already. */
         struct signal_information fault = { .number = SIGNAL_SEGV, .code = SIGNAL_CODE_KERNEL };

@@ -8,6 +8,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/log.h"
 #include "kernel/process/process_internal.h"
+#include "kernel/vm/code_patch.h"
 #include "xen/machine/upcalls.h"
 #include "xen/x86/trap_frame.h"
 
@@ -132,6 +133,9 @@ void upcall_user_trap(struct trap_frame *frame, unsigned int vector, uint64_t er
         trap_signal(SIGNAL_FPE, FPE_INTEGER_DIVIDE, frame->rip, vector, error);
         break;
     case VECTOR_DEBUG:
+        /* A step inside a door's trampoline is none of the program's: the next one counts. */
+        if (task->process->space && code_patch_place(task->process->space, frame->rip) != frame->rip)
+            return;
         trap_signal(SIGNAL_TRAP, TRAP_TRACE, frame->rip, vector, error);
         break;
     case VECTOR_BREAKPOINT:

@@ -323,12 +323,14 @@ static int patch_restore(struct address_space *space, const struct patch *patch)
     return 0;
 }
 
-/* The code around the call, as it is in memory; all of it lies in one page. */
+/* The code around the call, as it is in memory, as far as its page goes: what matters to a site lies in one. */
 static bool site_look(struct patch *patch, const uint8_t *code, uint64_t call, uint32_t number)
 {
-    if (!door_site_read(&patch->site, call, code, number))
+    size_t before = call & PAGE_MASK, from = PAGE_SIZE - before;
+
+    if (!door_site_read(&patch->site, call, code, minimum(before, (size_t)DOOR_BEFORE_BYTES), minimum(from, (size_t)DOOR_AFTER_BYTES), number))
         return false;
-    memcpy(patch->original, code + (patch->site.start - (call - DOOR_BEFORE_BYTES)), DOOR_JUMP_BYTES);
+    memcpy(patch->original, code - (call - patch->site.start), DOOR_JUMP_BYTES);
     return true;
 }
 
@@ -353,7 +355,7 @@ static int patch_make(struct address_space *space, struct code_patches *patches,
     struct patch *old = patch_find(patches, call);
     if (old && memcmp(code - (call - old->site.start), old->jump, DOOR_JUMP_BYTES) == 0)
         return PATCH_IS_THERE; /* another thread was faster, or one that was interrupted at the door comes this way */
-    if (!site_look(&found, code - DOOR_BEFORE_BYTES, call, number))
+    if (!site_look(&found, code, call, number))
         return -EINVAL;
     /* Its page may have gone (MADV_DONTNEED, truncation), and come again from the file. */
     if (old && memcmp(&old->site, &found.site, sizeof(found.site)) == 0)
@@ -379,8 +381,8 @@ static int patch_make(struct address_space *space, struct code_patches *patches,
 void code_patch_call(struct address_space *space, uint64_t call, uint32_t number)
 {
     struct code_patches *patches = patches_of(space);
-    uint64_t in_page = call & PAGE_MASK, needed = 0;
-    int result = in_page < DOOR_BEFORE_BYTES || in_page + DOOR_AFTER_BYTES > PAGE_SIZE ? -EINVAL : PATCH_NEEDS_PAGE;
+    uint64_t needed = 0;
+    int result = PATCH_NEEDS_PAGE;
     struct page *page;
 
     if (!patches)
@@ -420,6 +422,24 @@ uint64_t code_patch_repair(struct address_space *space, uint64_t rip)
     if (go_on != 0)
         atomic_fetch_add_explicit(&repairs_made, 1, memory_order_relaxed);
     return go_on;
+}
+
+uint64_t code_patch_place(struct address_space *space, uint64_t rip)
+{
+    struct code_patches *patches = atomic_load_explicit(&space->patches, memory_order_acquire);
+    uint64_t place = rip;
+
+    if (!patches)
+        return rip;
+    rw_lock_read(&space->lock);
+    uint32_t count = area_of_trampoline(patches, rip) ? patches->patch_count : 0;
+    for (uint32_t i = 0; i < count && place == rip; i++) {
+        const struct patch *patch = &patches->patches[i];
+        if (rip - patch->trampoline < DOOR_TRAMPOLINE_BYTES)
+            place = door_place(&patch->site, patch->trampoline, rip);
+    }
+    rw_unlock_read(&space->lock);
+    return place;
 }
 
 /* Of the sites `first` to `last` in the table, those in [start, end), or whose trampolines are, become what they were, unless they are gone, and leave the table. */

@@ -25,6 +25,8 @@ bool code_patch_due(struct address_space *space, uint64_t call);
 void code_patch_call(struct address_space *space, uint64_t call, uint32_t number);
 /* A thread of this space trapped at `rip` (#UD there, or #BP before it): where it goes on, if that was our doing; else 0. */
 uint64_t code_patch_repair(struct address_space *space, uint64_t rip);
+/* The place in the program's own code that `rip` stands for, where it is a trampoline's; else rip. May sleep. */
+uint64_t code_patch_place(struct address_space *space, uint64_t rip);
 /* No doors in this space from now on. -ENOMEM */
 int code_patch_stop(struct address_space *space);
 void code_patch_statistics_get(struct code_patch_statistics *statistics);

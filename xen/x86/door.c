@@ -8,12 +8,15 @@
 
 #define OPCODE_JUMP 0xe9
 #define OPCODE_MOV_EAX 0xb8
-#define OPCODE_CMP_EAX 0x3d
+#define OPCODE_TWO_BYTES 0x0f
+#define PREFIX_REX 0x40 /* to 0x4f */
 #define PREFIX_REX_W 0x48
+#define PREFIX_FS 0x64
+#define RETURN_FROM_SIGNAL 15u
 
 static const uint8_t syscall_code[SYSCALL_BYTES] = { 0x0f, 0x05 };
 static const uint8_t mov_rax_code[3] = { PREFIX_REX_W, 0xc7, 0xc0 };
-static const uint8_t mov_stack_code[5] = { PREFIX_REX_W, 0x8b, 0x44, 0x24, 0x08 };
+static const uint8_t mov_stack_codes[2][5] = { { PREFIX_REX_W, 0x8b, 0x44, 0x24, 0x08 }, { 0x4c, 0x89, 0x5c, 0x24, 0x08 } };
 /* lea disp32(%rip),%rcx; mov $imm32,%r11; jmp *%r11 */
 static const uint8_t lea_code[3] = { PREFIX_REX_W, 0x8d, 0x0d };
 static const uint8_t mov_r11_code[3] = { 0x49, 0xc7, 0xc3 };
@@ -22,8 +25,11 @@ static const uint8_t jump_r11_code[3] = { 0x41, 0xff, 0xe3 };
 #define LEA_BYTES 7u
 #define ENTER_BYTES (LEA_BYTES + sizeof(mov_r11_code) + 4 + sizeof(jump_r11_code))
 #define GO_ON_OFFSET (ENTER_BYTES + SYSCALL_BYTES) /* after: behind a syscall of the trampoline's own */
+#define BEHIND_LEAST_BYTES (DOOR_JUMP_BYTES - SYSCALL_BYTES)
+#define BEHIND_MOST_BYTES (DOOR_TRAMPOLINE_BYTES - GO_ON_OFFSET - DOOR_JUMP_BYTES)
 
-_Static_assert(7 + ENTER_BYTES <= DOOR_TRAMPOLINE_BYTES && GO_ON_OFFSET + 6 + DOOR_JUMP_BYTES <= DOOR_TRAMPOLINE_BYTES, "a trampoline's room");
+_Static_assert(DOOR_MOVED_BYTES + ENTER_BYTES <= DOOR_TRAMPOLINE_BYTES && SYSCALL_BYTES + BEHIND_MOST_BYTES <= DOOR_AFTER_BYTES, "a trampoline's room");
+_Static_assert(DOOR_MOVED_BYTES < DOOR_BEFORE_BYTES, "a mov, and the byte before it");
 
 /* One-byte opcodes that 64-bit mode refuses, none of which begins another encoding. */
 static bool opcode_is_refused(uint8_t opcode)
@@ -52,34 +58,132 @@ static void site_take(struct door_site *site, uint64_t start, const uint8_t *mov
     memcpy(site->moved, moved, bytes);
 }
 
-bool door_site_read(struct door_site *site, uint64_t call, const uint8_t bytes[DOOR_BEFORE_BYTES + DOOR_AFTER_BYTES], uint32_t number)
-{
-    const uint8_t *at = bytes + DOOR_BEFORE_BYTES, *after = at + SYSCALL_BYTES;
+/* Opcodes with a ModRM byte and no more behind it than that says: a bit each, of the one-byte map and of the one behind 0f. */
+static const uint32_t operand_opcodes[2][8] = {
+    /* add or and sub xor cmp | movsxd | test mov lea */
+    { 0x00000a0a, 0x0a0a0a0a, 0, 0x00000008, 0x00002f30, 0, 0, 0 },
+    /* nop | cmovcc | setcc | imul movzx movsx */
+    { 0x80000000, 0, 0x0000ffff, 0, 0xffff0000, 0xc0c08000, 0, 0 },
+};
 
-    memset(site, 0, sizeof(*site));
-    site->call = call;
-    if (memcmp(at, syscall_code, SYSCALL_BYTES) != 0)
-        return false;
-    if (memcmp(at - 7, mov_rax_code, sizeof(mov_rax_code)) == 0 && word_read(at - 4) == number)
-        site_take(site, call - 7, at - 7, 7);
-    else if (at[-5] == OPCODE_MOV_EAX && word_read(at - 4) == number)
-        site_take(site, call - 5, at - 5, 5);
-    else if (memcmp(at - 5, mov_stack_code, sizeof(mov_stack_code)) == 0)
-        site_take(site, call - 5, at - 5, 5);
-    else if (after[0] == PREFIX_REX_W && after[1] == OPCODE_CMP_EAX)
-        site_take(site, call, after, 6);
-    else if (after[0] == OPCODE_CMP_EAX)
-        site_take(site, call, after, 5);
-    else
-        return false;
+/* ModRM, and SIB and displacement; 0: relative to the instruction, or not all in `room`. */
+static size_t operand_bytes(const uint8_t *code, size_t room)
+{
+    uint8_t mode = room > 0 ? code[0] >> 6 : 3, base = room > 0 ? code[0] & 7 : 0;
+    size_t bytes = 1;
+
+    if (mode != 3 && base == 4) {
+        base = room > 1 ? code[1] & 7 : 0;
+        bytes++;
+    } else if (mode == 0 && base == 5) {
+        return 0;
+    }
+    bytes += mode == 1 ? 1 : mode == 2 || (mode == 0 && base == 5) ? 4 : 0;
+    return bytes <= room ? bytes : 0;
+}
+
+/* The length of an instruction that may be moved; 0: it is none, or is not known, or not all in `room`. */
+static size_t movable_bytes(const uint8_t *code, size_t room)
+{
+    size_t at = room > 0 && code[0] == PREFIX_FS, immediate = 0, operand = 0;
+    bool has_operand = false, two_bytes = false;
+    uint8_t rex = at < room && (code[at] & 0xf0) == PREFIX_REX ? code[at++] : 0;
+
+    if (at < room && code[at] == OPCODE_TWO_BYTES) {
+        two_bytes = true;
+        at++;
+    }
+    if (at + 1 > room)
+        return 0;
+    uint8_t opcode = code[at++], field = at < room ? code[at] >> 3 & 7 : 0, mode = at < room ? code[at] >> 6 : 0;
+    if (operand_opcodes[two_bytes][opcode / 32] & 1u << opcode % 32) {
+        has_operand = true;
+        if (!two_bytes && opcode == 0x8d && mode == 3)
+            return 0;
+    } else if (two_bytes) {
+        return 0;
+    } else if (opcode == 0x83 || opcode == 0xc1) { /* arithmetic, shifts: $imm8 */
+        has_operand = true;
+        immediate = 1;
+    } else if (opcode == 0x81 || (opcode == 0xc7 && field == 0)) { /* arithmetic, mov: $imm32 */
+        has_operand = true;
+        immediate = 4;
+    } else if (opcode == 0xf7 && (field == 2 || field == 3)) { /* not, neg */
+        has_operand = true;
+    } else if ((opcode & 0xf8) == 0xb8) { /* mov */
+        immediate = rex & 8 ? 8 : 4;
+    } else if ((opcode & 0xc7) == 0x05 || opcode == 0xa9) { /* arithmetic, test: $imm32 with eax */
+        immediate = 4;
+    } else if ((opcode & 0xf0) != 0x50 && opcode != 0x90 && opcode != 0x98) { /* push, pop, nop, cdqe */
+        return 0;
+    }
+    if (has_operand) {
+        operand = operand_bytes(code + at, room - at);
+        if (operand == 0)
+            return 0;
+    }
+    at += operand + immediate;
+    return at <= room ? at : 0;
+}
+
+/* Whole instructions from `code` on that can be moved, and that end just `bytes` further on. */
+static bool all_movable(const uint8_t *code, size_t bytes)
+{
+    for (size_t at = 0, length; at < bytes; at += length) {
+        length = movable_bytes(code + at, bytes - at);
+        if (length == 0)
+            return false;
+    }
     return true;
 }
 
-bool door_site_is_whole(const uint8_t code[2], bool behind_syscall)
+/* How many bytes before the call a mov of its number begins, `nearest` or more; 0: none. */
+static size_t mov_find(const uint8_t *code, size_t before, size_t nearest, size_t farthest, uint32_t number)
+{
+    for (size_t back = nearest; back <= farthest && back <= before; back++) {
+        const uint8_t *at = code - back;
+        bool long_form = back >= 7 && memcmp(at, mov_rax_code, sizeof(mov_rax_code)) == 0 && word_read(at + 3) == number;
+        /* A REX prefix before b8 makes it another register's. */
+        bool short_form = *at == OPCODE_MOV_EAX && word_read(at + 1) == number && back < before && (at[-1] & 0xf0) != PREFIX_REX;
+        if ((long_form || short_form) && all_movable(at, back))
+            return back;
+    }
+    return 0;
+}
+
+bool door_site_read(struct door_site *site, uint64_t call, const uint8_t *code, size_t before, size_t from, uint32_t number)
+{
+    size_t back, length;
+
+    memset(site, 0, sizeof(*site));
+    site->call = call;
+    if (from < SYSCALL_BYTES || memcmp(code, syscall_code, SYSCALL_BYTES) != 0)
+        return false;
+    back = mov_find(code, before, 5, 7, number);
+    /* rt_sigreturn's: by just these bytes unwinders without tables (libgcc's, for musl) know a signal's frame. */
+    if (back == 7 && number == RETURN_FROM_SIGNAL && code[-7] == PREFIX_REX_W)
+        return false;
+    for (int i = 0; i < 2 && back == 0; i++)
+        if (before >= sizeof(mov_stack_codes[i]) && memcmp(code - sizeof(mov_stack_codes[i]), mov_stack_codes[i], sizeof(mov_stack_codes[i])) == 0)
+            back = sizeof(mov_stack_codes[i]);
+    length = movable_bytes(code + SYSCALL_BYTES, from - SYSCALL_BYTES);
+    if (back == 0 && length >= BEHIND_LEAST_BYTES && length <= BEHIND_MOST_BYTES) {
+        site_take(site, call, code + SYSCALL_BYTES, (uint8_t)length);
+        return true;
+    }
+    if (back == 0)
+        back = mov_find(code, before, 8, DOOR_MOVED_BYTES, number);
+    if (back == 0)
+        return false;
+    site_take(site, call - back, code - back, (uint8_t)back);
+    return true;
+}
+
+bool door_site_is_whole(const uint8_t *code, size_t bytes, bool behind_syscall)
 {
     if (behind_syscall)
-        return code[0] == OPCODE_CMP_EAX || (code[0] == PREFIX_REX_W && code[1] == OPCODE_CMP_EAX);
-    return code[0] == OPCODE_MOV_EAX || code[0] == PREFIX_REX_W || code[0] == syscall_code[0];
+        return movable_bytes(code, bytes) >= BEHIND_LEAST_BYTES;
+    return bytes > 0 && (code[0] == OPCODE_MOV_EAX || code[0] == PREFIX_REX_W || code[0] == mov_stack_codes[1][0] || code[0] == syscall_code[0]);
 }
 
 static void jump_write(uint8_t *code, uint64_t from, uint64_t to)
@@ -140,4 +244,13 @@ void door_trampoline_write(const struct door_site *site, uint64_t trampoline, ui
 uint64_t door_go_on(uint64_t trampoline)
 {
     return trampoline + GO_ON_OFFSET;
+}
+
+uint64_t door_place(const struct door_site *site, uint64_t trampoline, uint64_t rip)
+{
+    uint64_t offset = rip - trampoline;
+
+    if (!door_site_is_after(site))
+        return offset < site->moved_bytes ? site->start + offset : site->call;
+    return offset < GO_ON_OFFSET ? site->call : site->call + SYSCALL_BYTES + offset - GO_ON_OFFSET;
 }

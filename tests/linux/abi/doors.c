@@ -6,6 +6,7 @@
  *
  * doors [SECONDS THREADS SITES]: the last case but one runs that long (2), with so many threads (4), each with so many sites (64).
  */
+#define _GNU_SOURCE /* REG_RIP */
 #include <asm/prctl.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -55,33 +56,72 @@ __asm__(".text\n"
 
 static const uint8_t leave[] = { 0xff, 0xe3 }; /* jmp *%rbx */
 
-enum form { MOV_EAX, MOV_RAX, MOV_STACK, BARE_CMP_RAX, BARE_CMP_EAX, BARE, FORMS };
-static const char *const form_names[FORMS] = { "mov eax", "mov rax", "mov 8(rsp)", "then cmp rax", "then cmp eax", "alone" };
+/* One a line: what stands before the call, with the number behind a mov that loads it, and what behind it. */
+enum form {
+    MOV_EAX, MOV_RAX, MOV_STACK, MOV_R11, MOV_EAX_LEA, MOV_EAX_MORE, MOV_RAX_MOV, CMP_RAX, CMP_EAX, CMP_BYTE, TEST_RAX, MOV_TO_STACK, LEA_LONG, ALONE, FORMS
+};
+
+#define CODE(...) sizeof((uint8_t[]){ __VA_ARGS__ }), { __VA_ARGS__ }
+
+static const struct {
+    const char *name;
+    unsigned char mov_bytes, mov[8];
+    bool has_number;
+    unsigned char between_bytes, between[8], behind_bytes, behind[8];
+} form_table[FORMS] = {
+    [MOV_EAX] = { "mov eax", CODE(0xb8), true, 0, { 0 }, 0, { 0 } },
+    [MOV_RAX] = { "mov rax", CODE(0x48, 0xc7, 0xc0), true, 0, { 0 }, 0, { 0 } },
+    [MOV_STACK] = { "mov 8(rsp)", CODE(0x48, 0x8b, 0x44, 0x24, 0x08), false, 0, { 0 }, 0, { 0 } },
+    [MOV_R11] = { "mov r11, 8(rsp)", CODE(0x4c, 0x89, 0x5c, 0x24, 0x08), false, 0, { 0 }, 0, { 0 } },
+    [MOV_EAX_LEA] = { "mov eax, lea", CODE(0xb8), true, CODE(0x48, 0x8d, 0x7f, 0x00), 0, { 0 } },
+    [MOV_EAX_MORE] = { "mov eax, xor, mov fs:16", CODE(0xb8), true, CODE(0x31, 0xc9, 0x64, 0x48, 0x8b, 0x09), 0, { 0 } },
+    [MOV_RAX_MOV] = { "mov rax, mov r12", CODE(0x48, 0xc7, 0xc0), true, CODE(0x4d, 0x89, 0xe4), 0, { 0 } },
+    [CMP_RAX] = { "then cmp rax", 0, { 0 }, false, 0, { 0 }, CODE(0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff) },
+    [CMP_EAX] = { "then cmp eax", 0, { 0 }, false, 0, { 0 }, CODE(0x3d, 0x00, 0xf0, 0xff, 0xff) },
+    [CMP_BYTE] = { "then cmp eax, a byte", 0, { 0 }, false, 0, { 0 }, CODE(0x83, 0xf8, 0xfc) },
+    [TEST_RAX] = { "then test rax", 0, { 0 }, false, 0, { 0 }, CODE(0x48, 0x85, 0xc0) },
+    [MOV_TO_STACK] = { "then mov 8(rsp)", 0, { 0 }, false, 0, { 0 }, CODE(0x89, 0x44, 0x24, 0x08) },
+    [LEA_LONG] = { "then lea", 0, { 0 }, false, 0, { 0 }, CODE(0x48, 0x8d, 0xbc, 0x27, 0, 0, 0, 0) },
+    [ALONE] = { "alone", 0, { 0 }, false, 0, { 0 }, 0, { 0 } },
+};
 
 static size_t site_write(uint8_t *at, enum form form, uint32_t number)
 {
-    static const uint8_t call[] = { 0x0f, 0x05 }, cmp_rax[] = { 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff }, cmp_eax[] = { 0x3d, 0x00, 0xf0, 0xff, 0xff };
-    static const uint8_t mov_rax[] = { 0x48, 0xc7, 0xc0 }, mov_stack[] = { 0x48, 0x8b, 0x44, 0x24, 0x08 };
+    static const uint8_t call[] = { 0x0f, 0x05 };
     uint8_t *start = at;
 
-#define PUT(bytes) (memcpy(at, (bytes), sizeof(bytes)), at += sizeof(bytes))
-    if (form == MOV_EAX)
-        *at++ = 0xb8;
-    else if (form == MOV_RAX)
-        PUT(mov_rax);
-    else if (form == MOV_STACK)
-        PUT(mov_stack);
-    if (form == MOV_EAX || form == MOV_RAX) {
-        memcpy(at, &number, 4);
-        at += 4;
-    }
-    PUT(call);
-    if (form == BARE_CMP_RAX)
-        PUT(cmp_rax);
-    else if (form == BARE_CMP_EAX)
-        PUT(cmp_eax);
-    PUT(leave);
+#define PUT(bytes, count) (memcpy(at, (bytes), (count)), at += (count))
+    PUT(form_table[form].mov, form_table[form].mov_bytes);
+    if (form_table[form].has_number)
+        PUT(&number, sizeof(number));
+    PUT(form_table[form].between, form_table[form].between_bytes);
+    PUT(call, sizeof(call));
+    PUT(form_table[form].behind, form_table[form].behind_bytes);
+    PUT(leave, sizeof(leave));
     return (size_t)(at - start);
+}
+
+/* Where in the site its call is. */
+static size_t site_call_offset(enum form form)
+{
+    return form_table[form].mov_bytes + (form_table[form].has_number ? sizeof(uint32_t) : 0) + form_table[form].between_bytes;
+}
+
+/* What the carry flag is behind a site of that form, of which rax came. */
+static bool carry_is_right(enum form form, long rax, bool carry)
+{
+    switch (form) {
+    case CMP_RAX:
+        return carry == ((unsigned long)rax < -4096ul);
+    case CMP_EAX:
+        return carry == ((uint32_t)rax < (uint32_t)-4096);
+    case CMP_BYTE:
+        return carry == ((uint32_t)rax < (uint32_t)-4);
+    case TEST_RAX:
+        return !carry;
+    default:
+        return true;
+    }
 }
 
 static uint8_t *pages_map(void *where, size_t pages)
@@ -108,8 +148,7 @@ static long site_try(const uint8_t *site, enum form form, uint32_t number, long 
 
     for (int i = 0; i < times; i++) {
         long got = site_call(site, number, &damage, number);
-        bool carry_right = form != BARE_CMP_RAX || CARRY(damage) == ((unsigned long)got < -4096ul);
-        wrong += got != wanted || DAMAGED(damage) != 0 || !carry_right;
+        wrong += got != wanted || DAMAGED(damage) != 0 || !carry_is_right(form, got, CARRY(damage));
     }
     return wrong;
 }
@@ -125,9 +164,32 @@ static void forms(void)
         code_close(area, 1);
         for (int i = 0; i < 16; i++)
             wrong += site_try(area + 128 * i + i, form, i % 2 ? SYS_close : SYS_getppid, i % 2 ? -EBADF : getppid(), 2 * CALLS);
-        is(wrong, 0, form_names[form]);
+        is(wrong, 0, form_table[form].name);
         munmap(area, PAGE);
     }
+}
+
+/* The ends of a page, and across two. */
+static void page_ends(void)
+{
+    long wrong = 0;
+
+    for (enum form form = 0; form < FORMS; form++) {
+        uint8_t *area = pages_map(NULL, 3), bytes[ROOM];
+        size_t length = site_write(bytes, form, SYS_getppid) - sizeof(leave);
+        site_write(area + PAGE - length, form, SYS_getppid);
+        site_write(area + 2 * PAGE, form, SYS_getppid);
+        code_close(area, 3);
+        wrong += site_try(area + PAGE - length, form, SYS_getppid, getppid(), 2 * CALLS) + site_try(area + 2 * PAGE, form, SYS_getppid, getppid(), 2 * CALLS);
+        for (size_t before = 1; before < length; before++) {
+            mprotect(area, 3 * PAGE, PROT_READ | PROT_WRITE);
+            site_write(area + 2 * PAGE - before, form, SYS_getppid);
+            code_close(area, 3);
+            wrong += site_try(area + 2 * PAGE - before, form, SYS_getppid, getppid(), 2 * CALLS);
+        }
+        munmap(area, 3 * PAGE);
+    }
+    is(wrong, 0, "at a page's ends, and across");
 }
 
 static void jumps_inside(void)
@@ -136,14 +198,19 @@ static void jumps_inside(void)
     unsigned long damage;
     long wrong = 0;
 
-    site_write(area, MOV_EAX, SYS_getppid);
-    site_write(area + ROOM, BARE_CMP_RAX, 0);
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(area + ROOM * form, form, SYS_getppid);
     code_close(area, 1);
-    wrong += site_try(area, MOV_EAX, SYS_getppid, getppid(), CALLS) + site_try(area + ROOM, BARE_CMP_RAX, SYS_getppid, getppid(), CALLS);
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
     for (int i = 0; i < 20; i++) {
-        wrong += site_call(area + 5, SYS_close, &damage, 0) != -EBADF || DAMAGED(damage) != 0;
-        wrong += site_call(area + ROOM + 2, -5, &damage, 0) != -5 || DAMAGED(damage) != 0 || CARRY(damage) != 0;
-        wrong += site_call(area + ROOM + 2, 5, &damage, 0) != 5 || DAMAGED(damage) != 0 || CARRY(damage) != 1;
+        for (enum form form = 0; form < FORMS; form++) {
+            const uint8_t *site = area + ROOM * form, *call = site + site_call_offset(form);
+            wrong += site_call(call, SYS_close, &damage, 0) != -EBADF || DAMAGED(damage) != 0;
+            wrong += site_call(call - form_table[form].between_bytes, SYS_close, &damage, 0) != -EBADF || DAMAGED(damage) != 0;
+            for (long rax = -5; rax <= 5; rax += 10)
+                wrong += site_call(call + 2, rax, &damage, 0) != rax || DAMAGED(damage) != 0 || !carry_is_right(form, rax, CARRY(damage));
+        }
     }
     is(wrong, 0, "jumps to the instruction, and behind it");
     munmap(area, PAGE);
@@ -229,7 +296,7 @@ static void children(void)
     for (enum form form = 0; form < FORMS; form++)
         site_write(area + ROOM * form, form, SYS_getppid);
     code_close(area, 1);
-    long wrong = site_try(area, MOV_EAX, SYS_getppid, getppid(), CALLS) + site_try(area + ROOM * BARE_CMP_RAX, BARE_CMP_RAX, SYS_getppid, getppid(), CALLS);
+    long wrong = site_try(area, MOV_EAX, SYS_getppid, getppid(), CALLS) + site_try(area + ROOM * CMP_RAX, CMP_RAX, SYS_getppid, getppid(), CALLS);
     pid_t child = fork();
     if (child == 0) {
         for (enum form form = 0; form < FORMS; form++)
@@ -304,6 +371,107 @@ static void stepping(void)
     }
     is(wrong, 0, "single steps");
     signal(SIGTRAP, SIG_DFL);
+    munmap(area, PAGE);
+}
+
+/* ---- What a handler is told ------------------------------------------------------------------------------------------- */
+
+#define PLACES 4096
+static uintptr_t places[PLACES];
+static volatile unsigned int place_count;
+
+static void place_take(int number, siginfo_t *information, void *context)
+{
+    unsigned int at = place_count;
+
+    (void)number;
+    (void)information;
+    if (at < PLACES) {
+        places[at] = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+        place_count = at + 1;
+    }
+}
+
+/* Whether /proc/self/maps has that address in an area of trampolines. */
+static bool place_is_hidden(uintptr_t place)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[256];
+    bool hidden = false;
+
+    while (maps && fgets(line, sizeof(line), maps)) {
+        unsigned long start, end;
+        if (sscanf(line, "%lx-%lx", &start, &end) == 2 && place >= start && place < end && strstr(line, "[doors]"))
+            hidden = true;
+    }
+    if (maps)
+        fclose(maps);
+    return hidden;
+}
+
+/* A call that a signal ends: its handler finds it in the program's code, behind the call or at it. */
+static void handlers_places(void)
+{
+    struct sigaction action = { .sa_sigaction = place_take, .sa_flags = SA_SIGINFO };
+    struct itimerval each = { .it_interval.tv_usec = 2000, .it_value.tv_usec = 2000 };
+    uint8_t *area = pages_map(NULL, 1);
+    long wrong = 0, behind = 0, hidden = 0;
+
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(area + ROOM * form, form, SYS_pause);
+    code_close(area, 1);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &each, NULL);
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(area + ROOM * form, form, SYS_pause, -EINTR, 2 * CALLS);
+    memset(&each, 0, sizeof(each));
+    setitimer(ITIMER_REAL, &each, NULL);
+    for (unsigned int i = 0; i < place_count; i++) {
+        size_t offset = places[i] - (uintptr_t)area, form = offset / ROOM;
+        if (form < FORMS)
+            behind += offset % ROOM == site_call_offset((enum form)form) + 2;
+        else
+            hidden += place_is_hidden(places[i]);
+    }
+    is(wrong + hidden, 0, "a handler finds its call in the program's code");
+    ok(behind >= FORMS * CALLS || place_count == PLACES, "... behind the call");
+    munmap(area, PAGE);
+}
+
+static uintptr_t fault_place;
+
+static void fault_skip(int number, siginfo_t *information, void *context)
+{
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+    (void)number;
+    (void)information;
+    fault_place = (uintptr_t)registers[REG_RIP];
+    registers[REG_RIP] += 4;
+}
+
+/* An instruction at a call's side that faults, does so where it is. */
+static void faults(void)
+{
+    static const uint8_t behind[] = { 0x0f, 0x05, 0x48, 0x8b, 0x45, 0x00, 0xff, 0xe3 }; /* syscall; mov (%rbp), %rax; jmp *%rbx */
+    static const uint8_t before[] = { 0xb8, 0, 0, 0, 0, 0x48, 0x8b, 0x5d, 0x00, 0x0f, 0x05, 0xff, 0xe3 }; /* mov $0, %eax; mov (%rbp), %rbx; ... */
+    struct sigaction action = { .sa_sigaction = fault_skip, .sa_flags = SA_SIGINFO };
+    uint32_t number = SYS_getppid;
+    uint8_t *area = pages_map(NULL, 1);
+    unsigned long damage;
+    long wrong = 0, parent = getppid();
+
+    memcpy(area, behind, sizeof(behind));
+    memcpy(area + ROOM, before, sizeof(before));
+    memcpy(area + ROOM + 1, &number, sizeof(number));
+    code_close(area, 1);
+    sigaction(SIGSEGV, &action, NULL);
+    for (int i = 0; i < 2 * CALLS; i++) {
+        wrong += site_call(area, SYS_getppid, &damage, 0) != parent || DAMAGED(damage) != 0 || fault_place != (uintptr_t)area + 2;
+        wrong += site_call(area + ROOM, 0, &damage, 0) != parent || DAMAGED(damage) != 0 || fault_place != (uintptr_t)area + ROOM + 5;
+    }
+    is(wrong, 0, "an instruction beside a call that faults");
+    signal(SIGSEGV, SIG_DFL);
     munmap(area, PAGE);
 }
 
@@ -421,12 +589,15 @@ int main(int count, char **arguments)
     if (count > 3)
         site_count = atol(arguments[3]);
     forms();
+    page_ends();
     jumps_inside();
     rewriting();
     files_code();
     children();
     flags_and_selectors();
     stepping();
+    handlers_places();
+    faults();
     storms(seconds, threads < 64 ? threads : 64);
     own_base();
     return done();
