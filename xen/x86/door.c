@@ -13,6 +13,7 @@
 #define PREFIX_REX_W 0x48
 #define PREFIX_FS 0x64
 #define RETURN_FROM_SIGNAL 15u
+#define LONGEST_BEFORE 8u /* opcode and prefixes, ModRM, SIB, before a displacement or a constant */
 
 static const uint8_t syscall_code[SYSCALL_BYTES] = { 0x0f, 0x05 };
 static const uint8_t mov_rax_code[3] = { PREFIX_REX_W, 0xc7, 0xc0 };
@@ -102,10 +103,10 @@ static size_t movable_bytes(const uint8_t *code, size_t room)
             return 0;
     } else if (two_bytes) {
         return 0;
-    } else if (opcode == 0x83 || opcode == 0xc1) { /* arithmetic, shifts: $imm8 */
+    } else if (opcode == 0x80 || opcode == 0x83 || opcode == 0xc1 || (opcode == 0xc6 && field == 0)) { /* arithmetic, shifts, mov: $imm8 */
         has_operand = true;
         immediate = 1;
-    } else if (opcode == 0x81 || (opcode == 0xc7 && field == 0)) { /* arithmetic, mov: $imm32 */
+    } else if (opcode == 0x81 || opcode == 0x69 || (opcode == 0xc7 && field == 0) || (opcode == 0xf7 && field == 0)) { /* arithmetic, mov, test: $imm32 */
         has_operand = true;
         immediate = 4;
     } else if (opcode == 0xf7 && (field == 2 || field == 3)) { /* not, neg */
@@ -137,14 +138,33 @@ static bool all_movable(const uint8_t *code, size_t bytes)
     return true;
 }
 
+/*
+ * Whether what stands before `at` can be read as an instruction that holds it, with such as can be moved from there to the call: then a mov there may
+ * be none, but another register's, a constant behind a displacement of b8, or a displacement behind a ModRM of b8; not the last where it would
+ * end at the call: at an address of the number twice there is nothing.
+ */
+static bool is_inside_another(const uint8_t *at, size_t before, const uint8_t *call)
+{
+    for (size_t back = 1; back <= before && back < LONGEST_BEFORE; back++) {
+        const uint8_t *code = at - back;
+        size_t room = (size_t)(call - code), length = movable_bytes(code, room);
+        if (length == 0 && code[0] == OPCODE_TWO_BYTES && back > 1)
+            length = 2 + operand_bytes(code + 2, room - 2); /* vectors */
+        if (back == 1 && length == room && (code[0] & 0xf0) != PREFIX_REX)
+            continue;
+        if (length > back && all_movable(code + length, room - length))
+            return true;
+    }
+    return false;
+}
+
 /* How many bytes before the call a mov of its number begins, `nearest` or more; 0: none. */
 static size_t mov_find(const uint8_t *code, size_t before, size_t nearest, size_t farthest, uint32_t number)
 {
     for (size_t back = nearest; back <= farthest && back <= before; back++) {
         const uint8_t *at = code - back;
         bool long_form = back >= 7 && memcmp(at, mov_rax_code, sizeof(mov_rax_code)) == 0 && word_read(at + 3) == number;
-        /* A REX prefix before b8 makes it another register's. */
-        bool short_form = *at == OPCODE_MOV_EAX && word_read(at + 1) == number && back < before && (at[-1] & 0xf0) != PREFIX_REX;
+        bool short_form = *at == OPCODE_MOV_EAX && word_read(at + 1) == number && back < before && !is_inside_another(at, before - back, code);
         if ((long_form || short_form) && all_movable(at, back))
             return back;
     }
