@@ -9,7 +9,6 @@
 #include "kernel/linux/arguments.h"
 #include "kernel/linux/system_calls.h"
 #include "kernel/process/process.h"
-#include "kernel/vm/code_patch.h"
 #include "xen/x86/user_access.h"
 
 enum { PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_GET_KEEPCAPS = 7, PR_SET_KEEPCAPS = 8,
@@ -224,7 +223,7 @@ long sys_arch_prctl(int option, uint64_t address)
             return 0;
         }
         /* Doors find the CPU's block by the base that programs without one of their own have. */
-        if (address != 0 && code_patch_stop(task_current()->process->space) != 0)
+        if (address != 0 && door_stop(task_current()->process->space) != 0)
             return -ENOMEM;
         context_set_gs_base(context, address);
         return 0;

@@ -38,3 +38,10 @@ bool door_repair(struct task *task, struct trap_frame *frame, bool breakpoint)
     frame->rip = start;
     return true;
 }
+
+int door_stop(struct address_space *space)
+{
+    int error = code_patch_stop(space);
+
+    return error != 0 ? error : vdso_close_door(space);
+}

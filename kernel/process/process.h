@@ -253,6 +253,9 @@ int process_parent_id(const struct process *process);
 /* unshare(CLONE_FS): the current task gets an fs_state of its own if it shares one. 0 or -ENOMEM. */
 int task_unshare_fs(struct task *task);
 
+/* No doors in this space from now on. -ENOMEM */
+int door_stop(struct address_space *space);
+
 /* CPU time in all, without the costlier split into user and system. */
 uint64_t process_cpu_ns(struct process *process);
 void process_times_get(struct process *process, struct process_times *times);

@@ -131,6 +131,8 @@ int process_last_id(void); /* the number last given */
 int vdso_init(void);
 /* Maps vDSO and its data page into a fresh space: its address, or 0 where there is none. */
 uint64_t vdso_map(struct address_space *space);
+/* Its calls come by `syscall` from now on. -ENOMEM */
+int vdso_close_door(struct address_space *space);
 uint64_t process_cpu_ns_locked(struct process *process); /* process->lock held */
 /* The last act before user mode. */
 void task_leave_kernel(struct task *task);

@@ -53,6 +53,7 @@ static const struct sample samples[] = {
     { "mov eax; mov r12, rdi", BYTES(0xb8, 39, 0, 0, 0, 0x4c, 0x89, 0xe7), RET, 39, -8, 8 },
     { "mov eax; xor r10d; mov 8(rsp), r8", BYTES(0xb8, 39, 0, 0, 0, 0x45, 0x31, 0xd2, 0x4c, 0x8b, 0x44, 0x24, 0x08), RET, 39, -13, 13 },
     { "mov rax; mov fs:0, rdi", BYTES(0x48, 0xc7, 0xc0, 39, 0, 0, 0, 0x64, 0x48, 0x8b, 0x3e), RET, 39, -11, 11 },
+    { "the return from a handler, Go's", BYTES(0x48, 0xc7, 0xc0, 15, 0, 0, 0), BYTES(0xcd, 0x03), 15, -7, 7 },
     { "cmp rax", XOR, CMP_RAX, 0, 0, 6 },
     { "cmp eax", XOR, BYTES(0x3d, 0x00, 0xf0, 0xff, 0xff), 0, 0, 5 },
     { "cmp byte", XOR, BYTES(0x83, 0xf8, 0xfc), 0, 0, 3 },
@@ -88,7 +89,7 @@ static const struct sample refused[] = {
     { "a transaction behind", XOR, BYTES(0xc7, 0xf8, 0, 0, 0, 0), 0, 0, 0 },
 };
 #define SAMPLES array_count(samples)
-#define SAMPLE_CMP 7 /* "cmp rax" */
+#define SAMPLE_CMP 8 /* "cmp rax" */
 
 /* Its bytes, with the call at DOOR_BEFORE_BYTES. */
 static void sample_write(const struct sample *sample, uint8_t look[LOOK_BYTES])
@@ -133,7 +134,7 @@ static void sites_are_read(void **state)
         assert_memory_equal(site.moved, sample->start == 0 ? call + SYSCALL_BYTES : call + sample->start, sample->moved_bytes);
         assert_true(door_site_is_whole(sample->start == 0 ? call + SYSCALL_BYTES : call + sample->start, 8, sample->start == 0));
         /* Just what there is of it matters: at a page's start, and at its end. */
-        size_t before = (size_t)-sample->start, from = SYSCALL_BYTES + (sample->start == 0 ? sample->moved_bytes : 0u);
+        size_t before = (size_t)-sample->start, from = SYSCALL_BYTES + (sample->start == 0 ? sample->moved_bytes : sample->number == 15 ? 2u : 0u);
         size_t named = before + (before && call[sample->start] == 0xb8); /* no prefix before it */
         assert_true(door_site_read(&site, 0x1010, call, named, from, sample->number));
         assert_int_equal(site.moved_bytes, sample->moved_bytes);

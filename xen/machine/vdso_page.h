@@ -21,6 +21,8 @@
 
 #define VDSO_PAGE_USABLE 1u
 #define VDSO_PAGE_CPUS 63u
+/* In the vDSO's own image (vdso.lds has it too): the address that calls go to instead of `syscall`, xen/x86/door.h's; 0: none. */
+#define VDSO_DOOR_OFFSET 176
 
 struct vdso_page {
     _Atomic uint32_t sequence;

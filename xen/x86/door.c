@@ -18,6 +18,7 @@
 static const uint8_t syscall_code[SYSCALL_BYTES] = { 0x0f, 0x05 };
 static const uint8_t mov_rax_code[3] = { PREFIX_REX_W, 0xc7, 0xc0 };
 static const uint8_t mov_stack_codes[2][5] = { { PREFIX_REX_W, 0x8b, 0x44, 0x24, 0x08 }, { 0x4c, 0x89, 0x5c, 0x24, 0x08 } };
+static const uint8_t int_3_code[2] = { 0xcd, 0x03 };
 /* lea disp32(%rip),%rcx; mov $imm32,%r11; jmp *%r11 */
 static const uint8_t lea_code[3] = { PREFIX_REX_W, 0x8d, 0x0d };
 static const uint8_t mov_r11_code[3] = { 0x49, 0xc7, 0xc3 };
@@ -180,8 +181,10 @@ bool door_site_read(struct door_site *site, uint64_t call, const uint8_t *code, 
     if (from < SYSCALL_BYTES || memcmp(code, syscall_code, SYSCALL_BYTES) != 0)
         return false;
     back = mov_find(code, before, 5, 7, number);
-    /* rt_sigreturn's: by just these bytes unwinders without tables (libgcc's, for musl) know a signal's frame. */
-    if (back == 7 && number == RETURN_FROM_SIGNAL && code[-7] == PREFIX_REX_W)
+    /* rt_sigreturn's: by just these bytes unwinders without tables (libgcc's, for musl) know a signal's frame. Go, which stops goroutines by signals, has an
+     * int $3 behind it, and tables of its own. */
+    if (back == 7 && number == RETURN_FROM_SIGNAL && code[-7] == PREFIX_REX_W &&
+        (from < SYSCALL_BYTES + sizeof(int_3_code) || memcmp(code + SYSCALL_BYTES, int_3_code, sizeof(int_3_code)) != 0))
         return false;
     for (int i = 0; i < 2 && back == 0; i++)
         if (before >= sizeof(mov_stack_codes[i]) && memcmp(code - sizeof(mov_stack_codes[i]), mov_stack_codes[i], sizeof(mov_stack_codes[i])) == 0)

@@ -5,7 +5,7 @@
  *
  * The page before the object is struct vdso_page, with Xen's own time record in it: time = system_time + scaled ticks
  * since tsc_timestamp, read again while the record's version is odd or has changed. Where that is not usable, and for what
- * it does not know, the system call answers.
+ * it does not know, the system call answers: by a door, where the copy of this image that the space has says so (vdso.c).
  */
 #include "xen/machine/vdso_page.h"
 
@@ -47,11 +47,19 @@ int gettimeofday(struct time_value *time, struct time_zone *zone) __attribute__(
 int64_t time(int64_t *time) __attribute__((weak, alias("__vdso_time")));
 int getcpu(uint32_t *cpu, uint32_t *node, void *unused) __attribute__((weak, alias("__vdso_getcpu")));
 
+/* The kernel finds it by its place, and fills it in. */
+extern const uint64_t vdso_door __attribute__((visibility("hidden")));
+const uint64_t vdso_door __attribute__((section(".door"), used)) = 0;
+
+/* As a trampoline does it: rcx = where to go on, just behind a `syscall`. */
 static inline int64_t system_call(int64_t number, uint64_t a, uint64_t b, uint64_t c)
 {
     int64_t result;
 
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("mov %5, %%r11; test %%r11, %%r11; jz 1f; lea 2f(%%rip), %%rcx; jmp *%%r11; 1: syscall; 2:"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "m"(vdso_door)
+                     : "rcx", "r11", "memory", "cc");
     return result;
 }
 

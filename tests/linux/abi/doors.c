@@ -557,6 +557,21 @@ static void storms(long seconds, long threads)
     is(storm_wrong, 0, "threads, signals, timers, code that comes and goes");
 }
 
+/* Calls that the vDSO makes for its program: clocks that it does not know. */
+static long vdso_wrong(void)
+{
+    struct timespec before = { 0 }, now;
+    long wrong = 0;
+
+    for (int i = 0; i < 2 * CALLS; i++) {
+        wrong += clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0 || now.tv_sec < before.tv_sec || (now.tv_sec == before.tv_sec && now.tv_nsec < before.tv_nsec);
+        before = now;
+        wrong += clock_gettime(99, &now) != -1 || errno != EINVAL;
+        wrong += clock_gettime(CLOCK_MONOTONIC, &now) != 0 || now.tv_nsec < 0 || now.tv_nsec >= 1000000000;
+    }
+    return wrong;
+}
+
 static void own_base(void)
 {
     static unsigned long block[2] = { 0x1234567890, 0 };
@@ -569,15 +584,18 @@ static void own_base(void)
     code_close(area, 1);
     for (enum form form = 0; form < FORMS; form++)
         wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
+    wrong += vdso_wrong();
     wrong += syscall(SYS_arch_prctl, ARCH_GET_GS, &base) != 0 || base != 0;
     wrong += syscall(SYS_arch_prctl, ARCH_SET_GS, block) != 0;
     for (enum form form = 0; form < FORMS; form++)
         wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
+    wrong += vdso_wrong();
     __asm__ volatile("mov %%gs:0, %0" : "=r"(seen));
     wrong += seen != block[0];
     wrong += syscall(SYS_arch_prctl, ARCH_SET_GS, 0) != 0;
     for (enum form form = 0; form < FORMS; form++)
         wrong += site_try(area + ROOM * form, form, SYS_getppid, getppid(), CALLS);
+    wrong += vdso_wrong();
     is(wrong, 0, "a GS base of the program's own");
     munmap(area, PAGE);
 }
