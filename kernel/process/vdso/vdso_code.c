@@ -48,8 +48,8 @@ int64_t time(int64_t *time) __attribute__((weak, alias("__vdso_time")));
 int getcpu(uint32_t *cpu, uint32_t *node, void *unused) __attribute__((weak, alias("__vdso_getcpu")));
 
 /* The kernel finds it by its place, and fills it in. */
-extern const uint64_t vdso_door __attribute__((visibility("hidden")));
-const uint64_t vdso_door __attribute__((section(".door"), used)) = 0;
+extern const volatile uint64_t vdso_door __attribute__((visibility("hidden")));
+const volatile uint64_t vdso_door __attribute__((section(".door"), used)) = 0;
 
 /* As a trampoline does it: rcx = where to go on, just behind a `syscall`. */
 static inline int64_t system_call(int64_t number, uint64_t a, uint64_t b, uint64_t c)
