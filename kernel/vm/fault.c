@@ -354,6 +354,8 @@ static int fault_map_cached(struct fault *fault, struct page *copy)
             fault->entries[i] = (struct paging_entry){ page_pfn(copy), fault->area->protection };
         else
             fault->entries[i] = (struct paging_entry){ page_pfn(page), fault_cached_flags(fault, page) };
+        if (i != fault->target)
+            fault->entries[i].flags |= PAGING_UNUSED;
         mapped++;
     }
     /* An entry mapped by somebody else meanwhile: the retry looks at it. */
