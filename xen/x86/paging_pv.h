@@ -19,28 +19,12 @@ static inline uint64_t table_read(pfn_t table, unsigned int index)
     return read_once(table_at(table)[index]);
 }
 
-static inline bool table_next(pfn_t table, unsigned int index, pfn_t *next)
-{
-    uint64_t entry = table_read(table, index);
-
-    return (entry & PAGE_TABLE_PRESENT) && frames_pfn_of_gfn((gfn_t){ page_table_frame(entry) }, next);
-}
-
+/* The table that an entry links; false: none. */
+bool table_next(pfn_t table, unsigned int index, pfn_t *next);
 /* Goes down to the table of `level` if it is there; else stops at the last one that is. Returns the level reached. */
-static inline unsigned int walk_to(pfn_t root, uint64_t address, unsigned int level, pfn_t *table)
-{
-    unsigned int reached = 4;
-
-    *table = root;
-    while (reached > level && table_next(*table, page_table_index(address, reached), table))
-        reached--;
-    return reached;
-}
-
-static inline uint64_t link_to(pfn_t table)
-{
-    return (frames_gfn(table).number << PAGE_SHIFT) | PAGE_TABLE_LINK;
-}
+unsigned int walk_to(pfn_t root, uint64_t address, unsigned int level, pfn_t *table);
+/* The entry that links a table. */
+uint64_t link_to(pfn_t table);
 
 /* Root's lock held. */
 static inline void entry_set(const struct paging_root *root, struct page_change *change, pfn_t table, unsigned int index, uint64_t value)

@@ -39,6 +39,28 @@ static struct spinlock kept_lock = SPINLOCK_INITIALIZER("kept tables", PAGING_LO
 static pfn_t kept[5][KEPT_LIMIT];  /* kept_lock; by level */
 static unsigned int kept_count[5]; /* kept_lock */
 
+bool table_next(pfn_t table, unsigned int index, pfn_t *next)
+{
+    uint64_t entry = table_read(table, index);
+
+    return (entry & PAGE_TABLE_PRESENT) && frames_pfn_of_gfn((gfn_t){ page_table_frame(entry) }, next);
+}
+
+unsigned int walk_to(pfn_t root, uint64_t address, unsigned int level, pfn_t *table)
+{
+    unsigned int reached = 4;
+
+    *table = root;
+    while (reached > level && table_next(*table, page_table_index(address, reached), table))
+        reached--;
+    return reached;
+}
+
+uint64_t link_to(pfn_t table)
+{
+    return (frames_gfn(table).number << PAGE_SHIFT) | PAGE_TABLE_LINK;
+}
+
 void table_op(unsigned int command, pfn_t table)
 {
     struct mmuext_op operation = { .cmd = command, .arg1.mfn = frames_gfn(table).number };
