@@ -170,7 +170,9 @@ static int area_duplicate_pages(struct area *area, struct area *copy, const stru
             }
             page_take(page_from_pfn(entries[i].pfn));
             bool shared_already = entries[i].flags & PAGING_COPY_ON_WRITE;
-            entries[i].flags = (entries[i].flags & (PAGING_READ | PAGING_EXECUTE)) | PAGING_COPY_ON_WRITE;
+            /* What the parent did not use, the copy did not either (map_ahead.c). */
+            uint32_t unused = entries[i].flags & PAGING_ACCESSED ? 0 : PAGING_UNUSED;
+            entries[i].flags = (entries[i].flags & (PAGING_READ | PAGING_EXECUTE)) | PAGING_COPY_ON_WRITE | unused;
             if (!shared_already) {
                 changed[i] = entries[i];
                 writable++;
