@@ -49,7 +49,7 @@ static void devices_shutdown(enum control_action action)
 
 static const struct control_handlers control_handlers = {.shutdown = devices_shutdown, .sysrq = sysrq_key};
 
-static bool have_xenstore, have_bus; /* fixed after devices_start() */
+static bool have_xenstore; /* fixed after devices_start() */
 
 void devices_start(void)
 {
@@ -65,10 +65,7 @@ void devices_start(void)
     if (error != 0)
         panic("xenstore: error %d", error);
     have_xenstore = true;
-    error = xenbus_start(drivers);
-    if (error != 0)
-        log_error("xenbus: not available (%d)", error);
-    have_bus = error == 0;
+    xenbus_start(drivers);
 }
 
 bool devices_have_xenstore(void)
@@ -99,11 +96,10 @@ void devices_await_disk(const char *name)
 {
     struct disk_awaited awaited = {.watcher.changed = disk_changed, .name = name};
 
-    if (!have_bus)
+    if (!have_xenstore)
         return;
     block_watch(&awaited.watcher);
-    if (xenbus_wait(disk_is_there, &awaited, clock_monotonic_ns() + SETTLE_NS) != 0)
-        log_warning("no disk %s after 30 seconds; going on", name);
+    (void)xenbus_wait(disk_is_there, &awaited, clock_monotonic_ns() + SETTLE_NS); /* who wants it will say what is missing */
     block_unwatch(&awaited.watcher);
 }
 
@@ -111,7 +107,7 @@ void devices_settle(void)
 {
     uint64_t start_ns = clock_monotonic_ns();
 
-    if (!have_bus || xenbus_wait(NULL, NULL, start_ns + QUICK_NS) == 0)
+    if (!have_xenstore || xenbus_wait(NULL, NULL, start_ns + QUICK_NS) == 0)
         return;
     devices_control_start(); /* the host may lose its patience */
     if (xenbus_wait(NULL, NULL, start_ns + SETTLE_NS) != 0)

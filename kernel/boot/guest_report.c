@@ -20,16 +20,24 @@
 
 static struct {
     const char *name;
-    uint64_t stamp;
+    uint64_t at; /* nanoseconds, or a stamp while there is no clock */
 } steps[STEP_LIMIT];
 static size_t step_count;
+static bool have_clock;
 
 void guest_report_step(const char *name)
 {
     if (step_count < STEP_LIMIT) {
         steps[step_count].name = name;
-        steps[step_count++].stamp = clock_stamp();
+        steps[step_count++].at = have_clock ? clock_monotonic_ns() : clock_stamp();
     }
+}
+
+void guest_report_clock(void)
+{
+    have_clock = true;
+    for (size_t i = 0; i < step_count; i++)
+        steps[i].at = clock_stamp_ns(steps[i].at);
 }
 
 static void report_write(const char *name, const char *text, int length)
@@ -48,7 +56,7 @@ void guest_report_boot(void)
 
     for (size_t i = 0; i < step_count && used < (int)sizeof(text); i++)
         used += format_string(text + used, sizeof(text) - (size_t)used, "%s%s=%llu", i ? " " : "", steps[i].name,
-                              (unsigned long long)clock_stamp_ns(steps[i].stamp));
+                              (unsigned long long)steps[i].at);
     if (since_unpause_ns != 0 && used < (int)sizeof(text))
         used += format_string(text + used, sizeof(text) - (size_t)used, " unpause_to_program=%llu", (unsigned long long)since_unpause_ns);
     log_debug("boot, in ns: %s", text);

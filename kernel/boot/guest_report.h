@@ -8,6 +8,8 @@
 
 /* A step of the boot is done now; `name` is kept. From the first instruction on. */
 void guest_report_step(const char *name);
+/* The clock has been started. */
+void guest_report_clock(void);
 /* The program has been started: writes the steps, and a line in the log. */
 void guest_report_boot(void);
 void guest_report_batch(unsigned int number, int status, uint64_t duration_ns);

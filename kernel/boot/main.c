@@ -151,6 +151,7 @@ void boot_main(void)
     struct thread *thread;
 
     clock_init(start_stamp);
+    guest_report_clock();
     if (__builtin_strlen(boot_info.command_line) == sizeof(boot_info.command_line) - 1)
         log_warning("command line: cut after %zu bytes", sizeof(boot_info.command_line) - 1);
     command_line_parse(boot_info.command_line);

@@ -104,7 +104,7 @@ static attribute_cold void processors_start_wanted(void)
     struct xenstore_request watch, *requests = memory_allocate(possible * sizeof(*requests));
 
     if (!requests) {
-        log_error("CPUs: out of memory: one is used");
+        log_error("CPUs: out of memory");
         return;
     }
     availability_watch.changed = availability_changed;

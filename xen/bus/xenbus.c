@@ -29,6 +29,8 @@ static struct spinlock device_lock = SPINLOCK_INITIALIZER("xenbus devices", 0);
 static struct list devices = LIST_INITIALIZER(devices); /* device_lock; written by the thread of watches only */
 static bool scanned;                                    /* device_lock; the first scan is over */
 static struct xenstore_watch bus_watch;
+static struct xenstore_request bus_request; /* the watch's, until the first wait */
+static bool bus_watched;
 static struct wait_queue settled_queue = WAIT_QUEUE_INITIALIZER(settled_queue, "xenbus");
 
 /* ---- Many keys at once --------------------------------------------------------------------------------------------- */
@@ -415,7 +417,7 @@ static void xenbus_event(struct xenstore_watch *watch, const char *changed_path)
     wait_queue_wake_all(&settled_queue, 0);
 }
 
-int xenbus_start(const struct xenbus_driver *const drivers[])
+void xenbus_start(const struct xenbus_driver *const drivers[])
 {
     unsigned int count = 0;
 
@@ -425,7 +427,8 @@ int xenbus_start(const struct xenbus_driver *const drivers[])
     bus_drivers = drivers;
     bus_watch.changed = xenbus_event;
     format_string(bus_watch.path, sizeof(bus_watch.path), "device");
-    return xenstore_watch_add(&bus_watch);
+    xenstore_watch_start_add(&bus_watch, &bus_request);
+    xenstore_push();
 }
 
 static bool xenbus_settled(void)
@@ -445,5 +448,14 @@ static bool xenbus_settled(void)
 
 int xenbus_wait(bool (*enough)(void *data), void *data, uint64_t deadline_ns)
 {
+    int error = bus_watched ? 0 : xenstore_watch_await_add(&bus_watch, &bus_request);
+
+    bus_watched = true;
+    if (error != 0) {
+        log_error("xenbus: not available (%d)", error);
+        spinlock_lock(&device_lock);
+        scanned = true; /* there will be none */
+        spinlock_unlock(&device_lock);
+    }
     return WAIT_UNTIL(&settled_queue, (enough && enough(data)) || xenbus_settled(), deadline_ns, WAIT_UNINTERRUPTIBLE);
 }

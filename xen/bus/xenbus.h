@@ -76,13 +76,13 @@ struct xenbus_device {
 };
 
 /*
- * Starts looking for devices of these drivers (the table ends with NULL, and is kept), and does not wait for them. 0, -ENODEV where there is
- * no xenstore, -ENOMEM.
+ * Starts looking for devices of these drivers (the table ends with NULL, and is kept), and does not wait for anything. xenstore is
+ * there.
  */
-int xenbus_start(const struct xenbus_driver *const drivers[]);
+void xenbus_start(const struct xenbus_driver *const drivers[]);
 /*
  * Waits until enough(data), which is asked again whenever a device got further, or (also with enough NULL) until every device that was there at the
- * start is connected, closed or given up: 0 or -ETIMEDOUT.
+ * start is connected, closed or given up: 0 or -ETIMEDOUT. One thread's.
  */
 int xenbus_wait(bool (*enough)(void *data), void *data, uint64_t deadline_ns);
 

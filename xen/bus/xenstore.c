@@ -153,7 +153,7 @@ static long xenstore_send_some(const char *bytes, size_t length_bytes)
     return sent;
 }
 
-static void xenstore_notify(void)
+void xenstore_push(void)
 {
     if (atomic_exchange(&notify_due, false))
         event_channel_send(ring_port);
@@ -166,7 +166,7 @@ static int xenstore_send(const void *bytes, size_t length_bytes)
     while (length_bytes > 0) {
         long sent = xenstore_send_some(from, length_bytes);
         if (sent == 0) {
-            xenstore_notify();
+            xenstore_push();
             WAIT_UNTIL(&room_queue, (sent = xenstore_send_some(from, length_bytes)) != 0, WAIT_FOREVER, WAIT_UNINTERRUPTIBLE);
         }
         if (sent < 0)
@@ -235,7 +235,7 @@ static void request_start(struct xenstore_request *request, uint32_t type, uint3
 /* Waits. On 0, *reply (if wanted) is the caller's to free. */
 static int request_await(struct xenstore_request *request, char **reply, size_t *reply_bytes)
 {
-    xenstore_notify();
+    xenstore_push();
     while (completion_wait(&request->done, clock_monotonic_ns() + PATIENCE_NS, WAIT_UNINTERRUPTIBLE) != 0)
         log_warning("xenstore: no answer for ten seconds (request of type %u)", request->type);
     int error = request->error;

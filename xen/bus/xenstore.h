@@ -43,6 +43,8 @@ struct xenstore_request {
 void xenstore_start_read(struct xenstore_request *request, const char *directory, const char *name);
 void xenstore_start_list(struct xenstore_request *request, const char *path);
 void xenstore_start_write(struct xenstore_request *request, const char *directory, const char *name, const void *value, size_t length_bytes);
+/* Tells xenstored now, for who does not await anything soon. */
+void xenstore_push(void);
 /* As the calls below that have the same ends. */
 int xenstore_await(struct xenstore_request *request);
 int xenstore_await_value(struct xenstore_request *request, char **value, size_t *length_bytes);
