@@ -8,6 +8,7 @@
 
 #define OPCODE_JUMP 0xe9
 #define OPCODE_MOV_EAX 0xb8
+#define OPCODE_MOV_EDX 0xba
 #define OPCODE_TWO_BYTES 0x0f
 #define PREFIX_REX 0x40 /* to 0x4f */
 #define PREFIX_REX_W 0x48
@@ -18,6 +19,7 @@
 static const uint8_t syscall_code[SYSCALL_BYTES] = { 0x0f, 0x05 };
 static const uint8_t mov_rax_code[3] = { PREFIX_REX_W, 0xc7, 0xc0 };
 static const uint8_t mov_stack_codes[2][5] = { { PREFIX_REX_W, 0x8b, 0x44, 0x24, 0x08 }, { 0x4c, 0x89, 0x5c, 0x24, 0x08 } };
+static const uint8_t long_nop_code[2] = { 0x66, 0x90 };
 static const uint8_t int_3_code[2] = { 0xcd, 0x03 };
 /* lea disp32(%rip),%rcx; mov $imm32,%r11; jmp *%r11 */
 static const uint8_t lea_code[3] = { PREFIX_REX_W, 0x8d, 0x0d };
@@ -87,6 +89,8 @@ static size_t operand_bytes(const uint8_t *code, size_t room)
 /* The length of an instruction that may be moved; 0: it is none, or is not known, or not all in `room`. */
 static size_t movable_bytes(const uint8_t *code, size_t room)
 {
+    if (room >= sizeof(long_nop_code) && memcmp(code, long_nop_code, sizeof(long_nop_code)) == 0)
+        return sizeof(long_nop_code);
     size_t at = room > 0 && code[0] == PREFIX_FS, immediate = 0, operand = 0;
     bool has_operand = false, two_bytes = false;
     uint8_t rex = at < room && (code[at] & 0xf0) == PREFIX_REX ? code[at++] : 0;
@@ -165,7 +169,7 @@ static size_t mov_find(const uint8_t *code, size_t before, size_t nearest, size_
     for (size_t back = nearest; back <= farthest && back <= before; back++) {
         const uint8_t *at = code - back;
         bool long_form = back >= 7 && memcmp(at, mov_rax_code, sizeof(mov_rax_code)) == 0 && word_read(at + 3) == number;
-        bool short_form = *at == OPCODE_MOV_EAX && word_read(at + 1) == number && back < before && !is_inside_another(at, before - back, code);
+        bool short_form = (*at == OPCODE_MOV_EAX || *at == OPCODE_MOV_EDX) && word_read(at + 1) == number && back < before && !is_inside_another(at, before - back, code);
         if ((long_form || short_form) && all_movable(at, back))
             return back;
     }
@@ -206,7 +210,7 @@ bool door_site_is_whole(const uint8_t *code, size_t bytes, bool behind_syscall)
 {
     if (behind_syscall)
         return movable_bytes(code, bytes) >= BEHIND_LEAST_BYTES;
-    return bytes > 0 && (code[0] == OPCODE_MOV_EAX || code[0] == PREFIX_REX_W || code[0] == mov_stack_codes[1][0] || code[0] == syscall_code[0]);
+    return bytes > 0 && (code[0] == OPCODE_MOV_EAX || code[0] == OPCODE_MOV_EDX || code[0] == PREFIX_REX_W || code[0] == mov_stack_codes[1][0] || code[0] == syscall_code[0]);
 }
 
 static void jump_write(uint8_t *code, uint64_t from, uint64_t to)

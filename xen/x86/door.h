@@ -8,9 +8,11 @@
  *
  *   before   mov $n,%eax; ...; syscall         the first mov alone is replaced, by a jump of its length (or shorter). A thread after it, or who
  *            mov $n,%rax; ...; syscall         jumps behind it, finds everything from there to the syscall as it was; the trampoline
- *            mov 8(%rsp),%rax; syscall         does it all. What stands between is instructions that can be moved. Where a mov begins
- *            mov %r11,8(%rsp); syscall         cannot be seen from behind it, but that eax holds n, and that reading on from it ends just
- *                                              at the syscall, tells. The last two are Go's and musl's, known by all their bytes.
+ *            mov $n,%edx; ...; syscall         does it all. What stands between is instructions that can be moved. Where a mov begins
+ *            mov 8(%rsp),%rax; syscall         cannot be seen from behind it; that eax holds n, that reading on from it ends just at
+ *            mov %r11,8(%rsp); syscall         the syscall, and that no instruction before it could hold it (is_inside_another()), tells.
+ *                                              The third is glibc's, of a thread's end; the last two, known by all their bytes, are Go's and
+ *                                              musl's.
  *   after    syscall; an instruction of 3      the jump covers the syscall and the start of the other, which the trampoline does. The byte where
  *            bytes or more, mostly             that one begins, the only place inside the jump where somebody may arrive, is made an opcode that
  *            cmp $n,%rax                       no processor knows, by choice of the trampoline's address: who does gets #UD, and goes on in
