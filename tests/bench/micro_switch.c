@@ -42,6 +42,16 @@ struct pipes {
     int there[2], back[2];
 };
 
+/* On one CPU from here on; before gets what was. */
+static int pipes_open(struct pipes *pipes, cpu_set_t *before)
+{
+    int error = cpu_pin(before);
+
+    if (error < 0)
+        return error;
+    return pipe(pipes->there) < 0 || pipe(pipes->back) < 0 ? -errno : 0;
+}
+
 static void *pipe_echo(void *argument)
 {
     const struct pipes *pipes = argument;
@@ -79,12 +89,10 @@ int pipe_switch(uint64_t count)
 {
     struct pipes pipes;
     cpu_set_t before;
-    int error = cpu_pin(&before);
+    int error = pipes_open(&pipes, &before);
 
     if (error < 0)
         return error;
-    if (pipe(pipes.there) < 0 || pipe(pipes.back) < 0)
-        return -errno;
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
@@ -110,12 +118,10 @@ int pipe_switch_thread(uint64_t count)
     struct pipes pipes;
     cpu_set_t before;
     pthread_t thread;
-    int error = cpu_pin(&before);
+    int error = pipes_open(&pipes, &before);
 
     if (error < 0)
         return error;
-    if (pipe(pipes.there) < 0 || pipe(pipes.back) < 0)
-        return -errno;
     error = -pthread_create(&thread, NULL, pipe_echo, &pipes);
     if (error == 0)
         error = byte_pass_watched(&pipes, count);

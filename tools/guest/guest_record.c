@@ -95,24 +95,30 @@ int guest_record_note(const struct guest_record *record, const char *format, ...
     return error;
 }
 
+void guest_facts_parse(struct guest_facts *facts, struct text *text)
+{
+    char *rest = NULL;
+
+    for (char *line = text->length > 0 ? strtok_r(text->bytes, "\n", &rest) : NULL; line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        char *equals = strchr(line, '=');
+        if (equals == NULL)
+            continue;
+        *equals = '\0';
+        text_list_add(&facts->keys, line);
+        text_list_add(&facts->values, equals + 1);
+    }
+}
+
 /* Reads record or result. A file that is not there is an empty one. */
 int guest_record_facts(const struct guest_record *record, const char *file, struct guest_facts *out)
 {
     char *path = guest_record_path(record, file);
     struct text text = {0};
-    char *rest = NULL;
 
     *out = (struct guest_facts){0};
     int error = file_read(path, &text);
-    for (char *line = error == 0 && text.length > 0 ? strtok_r(text.bytes, "\n", &rest) : NULL; line != NULL;
-         line = strtok_r(NULL, "\n", &rest)) {
-        char *equals = strchr(line, '=');
-        if (equals == NULL)
-            continue;
-        *equals = '\0';
-        text_list_add(&out->keys, line);
-        text_list_add(&out->values, equals + 1);
-    }
+    if (error == 0)
+        guest_facts_parse(out, &text);
     text_free(&text);
     free(path);
     return error == -ENOENT ? 0 : error;

@@ -28,4 +28,6 @@ void guest_record_released_set(const struct guest_record *record);
 void guest_record_close(struct guest_record *record);
 
 const char *guest_fact(const struct guest_facts *facts, const char *key);
+/* Adds the facts of a text of KEY=VALUE lines, which is changed; other lines are passed over. */
+void guest_facts_parse(struct guest_facts *facts, struct text *text);
 void guest_facts_free(struct guest_facts *facts);

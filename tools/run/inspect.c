@@ -33,21 +33,13 @@ static int guest_ask(struct guest_host *host, const char *name, struct guest_fac
 {
     const char *arguments[] = {"sh", "-c", ask, "sh", name, NULL};
     struct text output = {0};
-    char *rest = NULL;
 
     int status = host->operations->execute(host, arguments, false, &output);
     if (status != 0) {
         text_free(&output);
         return report_error(0, "%s does not answer; does its program run yet, and in a kernel of ours?", name);
     }
-    for (char *line = strtok_r(output.bytes, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        char *equals = strchr(line, '=');
-        if (equals == NULL)
-            continue;
-        *equals = '\0';
-        text_list_add(&facts->keys, line);
-        text_list_add(&facts->values, equals + 1);
-    }
+    guest_facts_parse(facts, &output);
     text_free(&output);
     return 0;
 }
