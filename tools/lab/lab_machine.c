@@ -63,11 +63,27 @@ static long port_choose(void)
     return port;
 }
 
+/*
+ * How many processors the lab's machine has. An emulated one has one more than its host lets it run at once: the first is for dom0 and PV guests
+ * alone (dom0/start keeps the others off it), as QEMU's FRSTOR, FXRSTOR and XRSTOR on any processor write the first one's hflags2 without a lock
+ * (cpu_clear_ignne()), nested paging's bit and the global interrupt flag among them: on it, now and then, a guest runs as the host or the host as a guest.
+ */
+static long processors_count(bool alone, bool emulated)
+{
+    long host = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (alone)
+        return 1;
+    host = host < 2 ? 2 : host > 4 ? 4
+                                   : host;
+    return host + emulated;
+}
+
 static void qemu_arguments(struct text_list *a, const struct lab_state *state, const char *image, long memory_mib)
 {
     bool kvm = strcmp(state->accelerator, "kvm") == 0;
     bool icount = strcmp(state->accelerator, "icount") == 0;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    bool threads = !kvm && !icount;
 
     text_list_add(a, QEMU);
     text_list_add(a, "-accel");
@@ -82,9 +98,7 @@ static void qemu_arguments(struct text_list *a, const struct lab_state *state, c
     text_list_add(a, processor != NULL ? processor : kvm ? "host"
                                                          : "EPYC,+svm,+npt,-smap,-monitor,-avx,-avx2,-f16c,-fma");
     text_list_add(a, "-smp");
-    text_list_format(a, "%ld", icount ? 1 : processors < 2 ? 2
-            : processors > 4                               ? 4
-                                                           : processors);
+    text_list_format(a, "%ld", processors_count(icount, threads));
     text_list_add(a, "-m");
     text_list_format(a, "%ld", memory_mib);
     text_list_add(a, "-nodefaults");
@@ -97,7 +111,7 @@ static void qemu_arguments(struct text_list *a, const struct lab_state *state, c
     text_list_add(a, "console=com1 com1=115200 dom0_mem=1024M,max:1024M dom0_max_vcpus=2 cpuidle=0 bootscrub=0 guest_loglvl=all "
                      "conring_size=1M spec-ctrl=eager-fpu");
     text_list_add(a, "-initrd");
-    text_list_format(a, "%s/vmlinuz console=hvc0 quiet,%s/initramfs.gz", image, image);
+    text_list_format(a, "%s/vmlinuz console=hvc0 quiet%s,%s/initramfs.gz", image, threads ? " hvm_not_on_cpu0" : "", image);
     text_list_add(a, "-drive");
     text_list_format(a, "file=%s/dom0.img,format=raw,if=virtio,snapshot=on", image);
     text_list_add(a, "-virtfs");
