@@ -64,9 +64,9 @@ static long port_choose(void)
 }
 
 /*
- * How many processors the lab's machine has. An emulated one has one more than its host lets it run at once: the first is for dom0 and PV guests
- * alone (dom0/start keeps the others off it), as QEMU's FRSTOR, FXRSTOR and XRSTOR on any processor write the first one's hflags2 without a lock
- * (cpu_clear_ignne()), nested paging's bit and the global interrupt flag among them: on it, now and then, a guest runs as the host or the host as a guest.
+ * How many processors the lab's machine has. An emulated one has one more than its host lets it run at once, and guests stay off the first
+ * (dom0/start): QEMU's FRSTOR, FXRSTOR and XRSTOR on any processor write the first one's hflags2 without a lock (cpu_clear_ignne()), nested paging's
+ * bit and the global interrupt flag among them, so that now and then a PVH guest on it runs as the host or the host as the guest.
  */
 static long processors_count(bool alone, bool emulated)
 {
@@ -111,7 +111,7 @@ static void qemu_arguments(struct text_list *a, const struct lab_state *state, c
     text_list_add(a, "console=com1 com1=115200 dom0_mem=1024M,max:1024M dom0_max_vcpus=2 cpuidle=0 bootscrub=0 guest_loglvl=all "
                      "conring_size=1M spec-ctrl=eager-fpu");
     text_list_add(a, "-initrd");
-    text_list_format(a, "%s/vmlinuz console=hvc0 quiet%s,%s/initramfs.gz", image, threads ? " hvm_not_on_cpu0" : "", image);
+    text_list_format(a, "%s/vmlinuz console=hvc0 quiet%s,%s/initramfs.gz", image, threads ? " guests_not_on_cpu0" : "", image);
     text_list_add(a, "-drive");
     text_list_format(a, "file=%s/dom0.img,format=raw,if=virtio,snapshot=on", image);
     text_list_add(a, "-virtfs");
