@@ -115,26 +115,34 @@ bool code_patch_due(struct address_space *space, uint64_t call)
 
 /* ---- Trampolines ---------------------------------------------------------------------------------------------------- */
 
-static bool slot_fits(const struct patch_area *area, size_t slot, const struct door_site *site, uint8_t jump[DOOR_JUMP_BYTES])
+/* A free place among the area's slots from `first` to `last`. */
+static bool slot_take(struct patch_area *area, size_t first, size_t last, const struct door_site *site, struct patch *patch)
 {
-    return !(area->used[slot / 64] & 1ull << slot % 64) && door_jump_write(site, area->base + slot * DOOR_TRAMPOLINE_BYTES, jump);
+    for (size_t slot = first; slot < last; slot++) {
+        uint64_t place = door_trampoline_place(site, area->base + slot * DOOR_TRAMPOLINE_BYTES);
+        slot = (place - area->base) / DOOR_TRAMPOLINE_BYTES;
+        if (slot >= last)
+            return false;
+        if (!(area->used[slot / 64] & 1ull << slot % 64)) {
+            patch->trampoline = place;
+            return door_jump_write(site, place, patch->jump);
+        }
+    }
+    return false;
 }
 
 /* The pages that have been taken from come first. */
 static bool slot_find(struct patch_area *area, const struct door_site *site, struct patch *patch)
 {
-    for (size_t i = 0; i < 2 * AREA_SLOTS / PAGE_SLOTS; i++) {
+    bool found = false;
+
+    for (size_t i = 0; !found && i < 2 * AREA_SLOTS / PAGE_SLOTS; i++) {
         bool fresh = i >= AREA_SLOTS / PAGE_SLOTS;
         size_t first = i % (AREA_SLOTS / PAGE_SLOTS) * PAGE_SLOTS;
         bool taken_from = area->used[first / 64] || area->used[first / 64 + 1];
-        for (size_t slot = first; taken_from != fresh && slot < first + PAGE_SLOTS; slot++) {
-            if (!slot_fits(area, slot, site, patch->jump))
-                continue;
-            patch->trampoline = area->base + slot * DOOR_TRAMPOLINE_BYTES;
-            return true;
-        }
+        found = taken_from != fresh && slot_take(area, first, first + PAGE_SLOTS, site, patch);
     }
-    return false;
+    return found;
 }
 
 static struct patch_area *area_of_trampoline(struct code_patches *patches, uint64_t trampoline)

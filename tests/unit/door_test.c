@@ -177,8 +177,11 @@ static void trampolines_lead_back(void **state)
         unsigned int places = 0;
         assert_true(sample_read(&samples[form], &site, call));
         for (uint64_t trampoline = call - 0x20000; trampoline < call + 0x20000; trampoline += DOOR_TRAMPOLINE_BYTES) {
-            if (!door_jump_write(&site, trampoline, jump))
+            if (!door_jump_write(&site, trampoline, jump)) {
+                assert_true(door_trampoline_place(&site, trampoline) > trampoline);
                 continue;
+            }
+            assert_int_equal(door_trampoline_place(&site, trampoline), trampoline);
             places++;
             assert_int_equal(jump_target(site.start, jump), trampoline);
             door_trampoline_write(&site, trampoline, code, entry);

@@ -36,15 +36,15 @@ _Static_assert(DOOR_MOVED_BYTES + ENTER_BYTES <= DOOR_TRAMPOLINE_BYTES && SYSCAL
 _Static_assert(DOOR_MOVED_BYTES < DOOR_BEFORE_BYTES, "a mov, and the byte before it");
 
 /* One-byte opcodes that 64-bit mode refuses, none of which begins another encoding. */
-static bool opcode_is_refused(uint8_t opcode)
+static const uint8_t refused_opcodes[] = { 0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x60, 0x61, 0xce, 0xd6 };
+
+/* How far it is from the opcode to the next one, in the order of numbers and round, that is refused. */
+static uint32_t refused_distance(uint8_t opcode)
 {
-    switch (opcode) {
-    case 0x06: case 0x07: case 0x0e: case 0x16: case 0x17: case 0x1e: case 0x1f: case 0x27: case 0x2f: case 0x37: case 0x3f:
-    case 0x60: case 0x61: case 0xce: case 0xd6:
-        return true;
-    default:
-        return false;
-    }
+    for (size_t i = 0; i < sizeof(refused_opcodes); i++)
+        if (refused_opcodes[i] >= opcode)
+            return refused_opcodes[i] - opcode;
+    return 0x100 + refused_opcodes[0] - opcode;
 }
 
 static uint32_t word_read(const uint8_t *bytes)
@@ -221,6 +221,17 @@ static void jump_write(uint8_t *code, uint64_t from, uint64_t to)
     memcpy(code + 1, &distance, sizeof(distance));
 }
 
+/* The byte that matters is the distance's second: it is the same, on average, for eight places. */
+uint64_t door_trampoline_place(const struct door_site *site, uint64_t trampoline)
+{
+    uint32_t distance = (uint32_t)(trampoline - (site->start + DOOR_JUMP_BYTES));
+    uint32_t more = door_site_is_after(site) ? refused_distance((uint8_t)(distance >> 8)) : 0;
+
+    if (more == 0)
+        return trampoline;
+    return trampoline + (((more << 8) - (distance & 0xff) + DOOR_TRAMPOLINE_BYTES - 1) & ~(DOOR_TRAMPOLINE_BYTES - 1));
+}
+
 bool door_jump_write(const struct door_site *site, uint64_t trampoline, uint8_t jump[DOOR_JUMP_BYTES])
 {
     uint64_t distance = trampoline - site->start;
@@ -228,7 +239,7 @@ bool door_jump_write(const struct door_site *site, uint64_t trampoline, uint8_t 
     if (distance + DOOR_REACH_BYTES > 2 * DOOR_REACH_BYTES)
         return false;
     jump_write(jump, site->start, trampoline);
-    return !door_site_is_after(site) || opcode_is_refused(jump[SYSCALL_BYTES]);
+    return !door_site_is_after(site) || refused_distance(jump[SYSCALL_BYTES]) == 0;
 }
 
 /* rcx = `go_on`, and to the kernel. */

@@ -50,6 +50,8 @@ static inline bool door_site_is_after(const struct door_site *site)
 
 /* What can be made of a call at `code`, where so many bytes before it, and from it on, can be read. `number` is what eax holds: a mov of it is its source. */
 bool door_site_read(struct door_site *site, uint64_t call, const uint8_t *code, size_t before, size_t from, uint32_t number);
+/* The first place at `trampoline` or a multiple of DOOR_TRAMPOLINE_BYTES above where the site's may lie, if in reach. */
+uint64_t door_trampoline_place(const struct door_site *site, uint64_t trampoline);
 /* The jump's bytes, for a trampoline at that address; false: it may not lie there. */
 bool door_jump_write(const struct door_site *site, uint64_t trampoline, uint8_t jump[DOOR_JUMP_BYTES]);
 void door_trampoline_write(const struct door_site *site, uint64_t trampoline, uint8_t code[DOOR_TRAMPOLINE_BYTES], uint64_t entry);
