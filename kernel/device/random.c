@@ -4,8 +4,8 @@
  *
  *   sources → random_add_entropy() → pool (a running BLAKE2s hash) → reseed: key = BLAKE2s(key, pool) → ChaCha20 → callers
  *
- * Each request makes ChaCha20 blocks under the key; the first half of the first block replaces the key at once (fast key erasure),
- * the rest is output. The pool flows into the key when 256 bits were credited, and then with every further 256 bits.
+ * Each request makes a ChaCha20 block under the key, the first half of which replaces the key at once (fast key erasure); the other half
+ * is output, or, where more is wanted, the key of blocks that are. The pool flows into the key when 256 bits were credited, and then with every further 256 bits.
  * Events are gathered per CPU in a few words, and stirred in every EVENTS_PER_STIR of them.
  *
  * random_lock guards pool and key; only copying and hashing happens under it. Sources: RFC 8439 (ChaCha20), RFC 7693 (BLAKE2s).
@@ -135,7 +135,8 @@ static void blake2s_finish(struct blake2s *hash, uint8_t digest[KEY_BYTES])
     memcpy(digest, hash->state, KEY_BYTES);
 }
 
-static void chacha_quarter(uint32_t v[16], int a, int b, int c, int d)
+/* Inline, so that the words, of numbers known then, stay in registers. */
+static attribute_always_inline void chacha_quarter(uint32_t v[16], int a, int b, int c, int d)
 {
     v[a] += v[b];
     v[d] = rotate_left(v[d] ^ v[a], 16);
@@ -157,10 +158,14 @@ static void chacha_block(const uint8_t chacha_key[KEY_BYTES], uint64_t counter, 
     input[13] = (uint32_t)(counter >> 32);
     memcpy(v, input, sizeof(v));
     for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < 4; i++)
-            chacha_quarter(v, i, 4 + i, 8 + i, 12 + i);
-        for (int i = 0; i < 4; i++)
-            chacha_quarter(v, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4);
+        chacha_quarter(v, 0, 4, 8, 12);
+        chacha_quarter(v, 1, 5, 9, 13);
+        chacha_quarter(v, 2, 6, 10, 14);
+        chacha_quarter(v, 3, 7, 11, 15);
+        chacha_quarter(v, 0, 5, 10, 15);
+        chacha_quarter(v, 1, 6, 11, 12);
+        chacha_quarter(v, 2, 7, 8, 13);
+        chacha_quarter(v, 3, 4, 9, 14);
     }
     for (int i = 0; i < 16; i++)
         v[i] += input[i];
@@ -217,26 +222,30 @@ void random_add_event(uint32_t source)
 
 void random_bytes(void *buffer, size_t length_bytes)
 {
-    uint8_t block[BLOCK_BYTES], own_key[KEY_BYTES];
+    uint8_t block[BLOCK_BYTES], own[KEY_BYTES];
     uint8_t *to = buffer;
 
-    /* Under the lock only the key is replaced; this call's own key is the block's other half. */
+    /* Under the lock only the key is replaced; the block's other half is this call's own: its output or, for more, the key of that. */
     spinlock_lock(&random_lock);
     chacha_block(key, 0, block);
     memcpy(key, block, KEY_BYTES);
     spinlock_unlock(&random_lock);
-    memcpy(own_key, block + KEY_BYTES, KEY_BYTES);
+    memcpy(own, block + KEY_BYTES, KEY_BYTES);
+    if (length_bytes <= KEY_BYTES) {
+        memcpy(to, own, length_bytes);
+        length_bytes = 0;
+    }
 
     for (uint64_t counter = 0; length_bytes > 0; counter++) {
-        chacha_block(own_key, counter, block);
+        chacha_block(own, counter, block);
         size_t part = minimum(length_bytes, (size_t)BLOCK_BYTES);
         memcpy(to, block, part);
         to += part;
         length_bytes -= part;
     }
     memset(block, 0, sizeof(block));
-    memset(own_key, 0, sizeof(own_key));
-    __asm__ volatile("" : : "r"(block), "r"(own_key) : "memory"); /* the wiping is not to be optimised away */
+    memset(own, 0, sizeof(own));
+    __asm__ volatile("" : : "r"(block), "r"(own) : "memory"); /* the wiping is not to be optimised away */
 }
 
 uint64_t random_u64(void)
