@@ -256,8 +256,9 @@ static bool walk_next(struct path_walk *walk, const char **name, size_t *length)
     if (*walk->rest == 0)
         return false;
     *name = walk->rest;
-    *length = strcspn(walk->rest, "/");
-    walk->rest += *length;
+    while (*walk->rest != '/' && *walk->rest != 0)
+        walk->rest++;
+    *length = (size_t)(walk->rest - *name);
     walk->trailing_slash = *walk->rest == '/';
     while (*walk->rest == '/')
         walk->rest++;

@@ -16,7 +16,7 @@
 #include "kernel/vm/page_cache_internal.h"
 
 #define HABIT_LIMIT 3u
-#define AHEAD_BATCH 64u   /* pages mapped in one go: four chunks */
+#define AHEAD_BATCH 64u   /* pages mapped in one go */
 
 static unsigned int page_habit(const struct page *page)
 {
@@ -133,45 +133,49 @@ static int ahead_map(struct area *area, uint64_t address, struct paging_entry *e
     return error;
 }
 
-/* Fills the entries for the batch's pages of a chunk, which begins at page `first`. Cache locked. */
-static bool ahead_gather(const struct area *area, const struct page_chunk *chunk, uint64_t first, uint64_t after, struct paging_entry *entries)
-{
-    bool any = false;
+/* A file's pages [first, after), mapped in one go; the first and the last have a habit. */
+struct ahead_batch {
+    uint64_t first, after;
+    struct paging_entry entries[AHEAD_BATCH];
+};
 
+/* Adds those of the chunk's pages with a habit that lie in [first, after). False: one has no room in this batch. Cache locked. */
+static bool ahead_gather(struct ahead_batch *batch, const struct area *area, const struct page_chunk *chunk, uint64_t first, uint64_t after)
+{
     for (unsigned int habits = chunk->habits; habits != 0; habits &= habits - 1) {
         unsigned int i = bits_lowest(habits);
         uint64_t index = chunk->number * CHUNK_PAGES + i;
         if (index < first || index >= after)
             continue;
-        entries[index - first] = ahead_entry(area, chunk->pages[i]);
-        any = true;
+        if (batch->first == batch->after)
+            batch->first = batch->after = index;
+        if (index - batch->first >= AHEAD_BATCH)
+            return false;
+        while (batch->after < index)
+            batch->entries[batch->after++ - batch->first].flags = 0;
+        batch->entries[batch->after++ - batch->first] = ahead_entry(area, chunk->pages[i]);
     }
-    return any;
+    return true;
 }
 
 void area_map_ahead(struct area *area)
 {
     struct page_cache *cache = area->backing ? area->backing->cache : NULL;
-    struct paging_entry entries[AHEAD_BATCH];
+    struct ahead_batch batch;
     int error = 0;
 
     if (!cache || !area_is_private(area) || area->protection == 0)
         return;
     mutex_lock(&cache->lock);
-    uint64_t first = area->backing_index, last = minimum(area_index(area, area->end), page_cache_limit(cache));
+    uint64_t first = area->backing_index, next = first, last = minimum(area_index(area, area->end), page_cache_limit(cache));
     struct page_chunk *chunk = page_chunk_from(cache, first / CHUNK_PAGES);
-    while (chunk && error == 0 && chunk->number * CHUNK_PAGES < last) {
-        uint64_t from = maximum(first, chunk->number * CHUNK_PAGES), after = minimum(last, from + AHEAD_BATCH);
-        bool any = false;
-        if (chunk->habits == 0) {
+    do {
+        batch.first = batch.after = next;
+        while (chunk && chunk->number * CHUNK_PAGES < last && ahead_gather(&batch, area, chunk, next, last))
             chunk = page_chunk_next(chunk);
-            continue;
-        }
-        memset(entries, 0, sizeof(entries));
-        for (; chunk && chunk->number * CHUNK_PAGES + CHUNK_PAGES <= round_down(from, CHUNK_PAGES) + AHEAD_BATCH; chunk = page_chunk_next(chunk))
-            any |= ahead_gather(area, chunk, from, after, entries);
-        if (any)
-            error = ahead_map(area, area->start + ((from - first) << PAGE_SHIFT), entries, (size_t)(after - from));
-    }
+        next = batch.after;
+        if (batch.first != batch.after)
+            error = ahead_map(area, area->start + ((batch.first - first) << PAGE_SHIFT), batch.entries, (size_t)(batch.after - batch.first));
+    } while (batch.first != batch.after && error == 0);
     mutex_unlock(&cache->lock);
 }
