@@ -207,7 +207,6 @@ static int linux_program_run(void)
     guest_report_step("devices");
     processors_wait();
     boot_network_finish(&context);
-    guest_report_step("network");
     struct file *console = console_open(&context);
     int status = settings.batch ? batch_run(&context, &settings, console)
                                 : program_run(&context, &settings, settings.arguments, console);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bringing up kernel/net: the configuration word in the form of the command line becomes the room's own, devices are passed
- * on, and /run/resolv.conf is rewritten whenever DHCP names other resolvers.
+ * Bringing up kernel/net: the configuration word in the form of the command line becomes the room's own, devices are passed on, and the host
+ * hears of the address. The program does not wait for DHCP before it asks for the network: by a socket, or what /proc/net tells.
  */
 #include "kernel/boot/network.h"
 
@@ -16,14 +16,13 @@
 #include "kernel/boot/network_files.h"
 #include "kernel/device/net_device.h"
 #include "kernel/net/network.h"
-#include "kernel/vfs/file.h"
+#include "kernel/vfs/path.h"
 #include "xen/machine/clock.h"
 
 #define PATIENCE_NS 3000000000ull        /* nobody asked for an address */
 #define PATIENCE_ASKED_NS 10000000000ull /* ip=dhcp */
 #define RESOLVER_PATH "/run/resolv.conf"
-
-static struct fs_context files;
+#define RESOLVER_TARGET "/proc/net/pnp"
 
 static void device_changed(struct net_watcher *watcher, struct net_device *device, enum net_change change)
 {
@@ -69,45 +68,29 @@ void boot_network_start(void)
     net_watch(&watcher);
 }
 
-static void resolver_write(void)
+static void address_changed(void)
 {
-    char text[256];
-    struct io_segment segment;
-    struct io_vector vector;
-    struct file *file;
+    static char told[64];
+    char address[64];
 
-    size_t length = network_resolver_text(text, sizeof(text));
-    int error = file_open(&files, NULL, RESOLVER_PATH, FILE_WRITE_ONLY | FILE_CREATE | FILE_TRUNCATE, 0644, &file);
-    if (error == 0) {
-        io_vector_init_kernel(&vector, &segment, text, length);
-        error = (int)minimum(file_write(file, &vector, NULL), 0l);
-        file_release(file);
-    }
-    if (error != 0)
-        log_notice("network: %s cannot be written: error %d", RESOLVER_PATH, error);
+    if (network_address_text(address, sizeof(address)) == 0 || strcmp(address, told) == 0)
+        return;
+    memcpy(told, address, sizeof(told));
+    guest_report_address(address);
 }
 
 void boot_network_finish(const struct fs_context *context)
 {
     struct net_device *device = net_device_next(NULL);
-    char address[64];
+    const char *word = command_line_value("ip");
 
-    files = *context;
-    network_set_resolver_listener(resolver_write);
+    int error = path_make_symlink(context, RESOLVER_TARGET, NULL, RESOLVER_PATH);
+    if (error != 0)
+        log_notice("network: %s cannot be made: error %d", RESOLVER_PATH, error);
+    network_set_address_listener(address_changed);
     if (device == NULL)
         return;
     net_device_release(device);
-    const char *word = command_line_value("ip");
-    if (word && strcmp(word, "none") == 0)
-        return;
-    uint64_t start_ns = clock_monotonic_ns();
-    if (!network_wait_configured(start_ns))
-        devices_control_start(); /* this may take a while */
-    if (!network_wait_configured(start_ns + (word ? PATIENCE_ASKED_NS : PATIENCE_NS))) {
-        log_warning("network: no address yet; the program starts without one");
-        return;
-    }
-    resolver_write();
-    if (network_address_text(address, sizeof(address)) != 0)
-        guest_report_address(address);
+    if (word == NULL || strcmp(word, "none") != 0)
+        network_set_patience(clock_monotonic_ns() + (word ? PATIENCE_ASKED_NS : PATIENCE_NS));
 }

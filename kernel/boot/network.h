@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The network at boot: started early, so that DHCP goes on beside the mounting of the root; waited for before the program.
+ * The network at boot: started early, so that DHCP goes on beside the mounting of the root and the program's start.
  */
 #pragma once
 
@@ -8,5 +8,5 @@ struct fs_context;
 
 /* Starts the stack, configures it by the word ip=, attaches the interfaces that are there and those that come. */
 void boot_network_start(void);
-/* With a root to write to: keeps /run/resolv.conf; waits a little for the address, and tells the host. */
+/* With a root: makes /run/resolv.conf, has the host told of the address, and who asks wait for it a little. */
 void boot_network_finish(const struct fs_context *context);

@@ -7,6 +7,7 @@
 #include "kernel/base/error.h"
 #include "kernel/fs/procfs/pseudo_tree.h"
 #include "kernel/memory/object_cache.h"
+#include "kernel/net/network.h"
 #include "kernel/net/network_report.h"
 
 struct text_sink {
@@ -24,10 +25,13 @@ static int print_report(struct text_buffer *text, void *data)
     const struct network_report *report = data;
     struct text_sink sink = {{emit}, text};
 
-    if (report->text != NULL)
+    if (report->text != NULL) {
         text_print(text, "%s", report->text);
-    else
-        report->print(&sink.sink);
+        return 0;
+    }
+    if (network_wait_configured() == -EINTR)
+        return -ERESTARTSYS;
+    report->print(&sink.sink);
     return 0;
 }
 

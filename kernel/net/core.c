@@ -76,7 +76,6 @@ static void second_tick(void)
     ip_reass_tmr();
     nd6_tmr();
     ip6_reass_tmr();
-    network_check_resolver();
 }
 
 static bool device_present(void)

@@ -2,7 +2,7 @@
 /*
  * The network's start and its configuration: which address an interface gets, and who is told when it has one.
  *
- *   ip= (or the backend's hint, or neither) → static address, or DHCP → netif's call-back → deferred work → waiters, resolver text
+ *   ip= (or the backend's hint, or neither) → static address, or DHCP → netif's call-back → deferred work → waiters, listeners
  *
  * Locks: the core lock for configuration and state; listeners are called without it.
  */
@@ -33,7 +33,6 @@
 
 #define DEFAULT_PREFIX 24
 #define NAME_BYTES 65
-#define RESOLVER_BYTES 256
 
 enum address_source { SOURCE_HINT, SOURCE_DHCP, SOURCE_STATIC, SOURCE_OFF };
 
@@ -46,11 +45,11 @@ struct static_address {
 static enum address_source source;           /* before network_attach() */
 static struct static_address configured;     /* before network_attach() */
 static char host_name[NAME_BYTES];           /* core lock */
-static char resolver_text[RESOLVER_BYTES];   /* core lock */
 static struct wait_queue configured_queue;
 static atomic_bool is_configured;
+static _Atomic uint64_t patience_end_ns;     /* 0: nobody waits for an address */
 static struct deferred_work change_work;
-static void (*resolver_changed)(void);
+static void (*address_changed)(void);
 static void (*host_name_changed)(const char *name);
 
 /* ---- Parsing ---- */
@@ -225,25 +224,6 @@ void network_detach(struct net_device *device)
 
 /* ---- Changes ---- */
 
-/* Core lock held. */
-static size_t resolver_compose(char *buffer, size_t size_bytes)
-{
-    char address[IPADDR_STRLEN_MAX];
-    size_t length = 0;
-
-    buffer[0] = '\0';
-    for (u8_t i = 0; i < DNS_MAX_SERVERS; i++) {
-        const ip_addr_t *server = dns_getserver(i);
-        if (ip_addr_isany(server))
-            continue;
-        ipaddr_ntoa_r(server, address, sizeof(address));
-        length += (size_t)format_string(buffer + length, size_bytes - length, "nameserver %s\n", address);
-        if (length >= size_bytes)
-            return size_bytes - 1;
-    }
-    return length;
-}
-
 /* Core lock held: an interface besides loopback has an address. */
 static bool address_present(void)
 {
@@ -277,21 +257,18 @@ size_t network_address_text(char *buffer, size_t size_bytes)
 /* Thread context, no locks. */
 static void change_run(struct deferred_work *work)
 {
-    char text[RESOLVER_BYTES], name[NAME_BYTES];
+    char name[NAME_BYTES];
     static char told_name[NAME_BYTES]; /* this work runs once at a time */
 
     network_lock();
-    resolver_compose(text, sizeof(text));
-    bool resolver_new = strcmp(text, resolver_text) != 0;
-    memcpy(resolver_text, text, sizeof(text));
     memcpy(name, host_name, sizeof(name));
     bool present = address_present();
     network_unlock();
     atomic_store(&is_configured, present);
     if (present)
         wait_queue_wake_all(&configured_queue, 0);
-    if (resolver_new && resolver_changed != NULL)
-        resolver_changed();
+    if (present && address_changed != NULL)
+        address_changed();
     if (strcmp(name, told_name) != 0 && host_name_changed != NULL) {
         memcpy(told_name, name, sizeof(name));
         host_name_changed(name);
@@ -301,15 +278,6 @@ static void change_run(struct deferred_work *work)
 void network_note_change(void)
 {
     deferred_work_schedule(&change_work);
-}
-
-void network_check_resolver(void)
-{
-    char text[RESOLVER_BYTES];
-
-    resolver_compose(text, sizeof(text));
-    if (strcmp(text, resolver_text) != 0)
-        network_note_change();
 }
 
 void network_note_host_name(const char *name, size_t length_bytes)
@@ -341,25 +309,49 @@ static void interface_event(struct netif *netif, netif_nsc_reason_t reason, cons
 
 NETIF_DECLARE_EXT_CALLBACK(event_callback)
 
-bool network_wait_configured(uint64_t deadline_ns)
+void network_set_patience(uint64_t deadline_ns)
 {
-    WAIT_UNTIL(&configured_queue, atomic_load(&is_configured), deadline_ns, WAIT_UNINTERRUPTIBLE);
-    return atomic_load(&is_configured);
+    atomic_store(&patience_end_ns, deadline_ns);
+}
+
+int network_wait_configured(void)
+{
+    uint64_t deadline_ns = atomic_load(&patience_end_ns);
+
+    if (likely(deadline_ns == 0) || atomic_load(&is_configured))
+        return 0;
+    int error = WAIT_UNTIL(&configured_queue, atomic_load(&is_configured), deadline_ns, WAIT_INTERRUPTIBLE);
+    if (error == -EINTR)
+        return error;
+    if (atomic_exchange(&patience_end_ns, 0) != 0 && error != 0)
+        log_warning("network: no address yet; programs go on without one");
+    return error;
+}
+
+void network_set_address_listener(void (*changed)(void))
+{
+    address_changed = changed;
+    network_note_change();
 }
 
 size_t network_resolver_text(char *buffer, size_t size_bytes)
 {
+    char address[IPADDR_STRLEN_MAX];
+    size_t length = 0;
+
     if (size_bytes == 0)
         return 0;
+    buffer[0] = '\0';
     network_lock();
-    size_t length = resolver_compose(buffer, size_bytes);
+    for (u8_t i = 0; i < DNS_MAX_SERVERS && length < size_bytes; i++) {
+        const ip_addr_t *server = dns_getserver(i);
+        if (ip_addr_isany(server))
+            continue;
+        ipaddr_ntoa_r(server, address, sizeof(address));
+        length += (size_t)format_string(buffer + length, size_bytes - length, "nameserver %s\n", address);
+    }
     network_unlock();
-    return length;
-}
-
-void network_set_resolver_listener(void (*changed)(void))
-{
-    resolver_changed = changed;
+    return minimum(length, size_bytes - 1);
 }
 
 size_t network_host_name(char *buffer, size_t size_bytes)

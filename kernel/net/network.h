@@ -18,12 +18,14 @@ int network_configure(const char *ip_word);
 /* A device has come (registered as kernel/device's listener). */
 int network_attach(struct net_device *device);
 void network_detach(struct net_device *device);
-/* Waits until an address is configured or the deadline passes: true if one is. */
-bool network_wait_configured(uint64_t deadline_ns);
-/* Contents for /etc/resolv.conf: nameserver lines from DHCP or ip=; its length. */
+/* Until then those who ask for the network wait for an address. */
+void network_set_patience(uint64_t deadline_ns);
+/* Somebody asks: waits until an address is configured or patience is over, -ETIMEDOUT, after which nobody waits. -EINTR */
+int network_wait_configured(void);
+/* Called (thread context) when an address may have come or changed, and at once if there is one. */
+void network_set_address_listener(void (*changed)(void));
+/* What belongs into /etc/resolv.conf: nameserver lines from DHCP or ip=; its length. */
 size_t network_resolver_text(char *buffer, size_t size_bytes);
-/* Called (thread context) when that text has changed; the roof writes the file. */
-void network_set_resolver_listener(void (*changed)(void));
 
 /* The guest's own name, as it is told to the DHCP server (set before network_attach()), or as the server told it. Length, 0: none. */
 size_t network_host_name(char *buffer, size_t size_bytes);

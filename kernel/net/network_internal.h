@@ -6,9 +6,7 @@
 
 #include "kernel/base/compiler.h"
 
-/* Core lock held: once a second; notices name servers that a router advertised. */
-void network_check_resolver(void);
-/* Core lock held: addresses or name servers may be new. Those who wait and those who listen hear of it from a thread. */
+/* Core lock held: addresses may be new. Those who wait and those who listen hear of it from a thread. */
 void network_note_change(void);
 /* A name that DHCP gave us (not terminated). */
 void network_note_host_name(const char *name, size_t length_bytes);

@@ -19,6 +19,7 @@
 #include "kernel/net/interface.h"
 #include "kernel/net/interface_info.h"
 #include "kernel/net/loopback.h"
+#include "kernel/net/network.h"
 #include "kernel/net/unix.h"
 
 #define LINE_BYTES 256
@@ -361,11 +362,21 @@ static void report_raw(struct network_report_sink *sink)
     print(sink, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n");
 }
 
+/* What Linux writes for /etc/resolv.conf to be a link to. */
+static void report_pnp(struct network_report_sink *sink)
+{
+    char text[LINE_BYTES];
+
+    network_resolver_text(text, sizeof(text));
+    print(sink, "%s", text);
+}
+
 const struct network_report network_reports[] = {
     {"net/arp", report_arp, NULL},
     {"net/dev", report_dev, NULL},
     {"net/if_inet6", report_if_inet6, NULL},
     {"net/netstat", report_netstat, NULL},
+    {"net/pnp", report_pnp, NULL},
     {"net/raw", report_raw, NULL},
     {"net/raw6", report_raw, NULL},
     {"net/route", report_route, NULL},

@@ -9,6 +9,7 @@
 #include "kernel/base/error.h"
 #include "kernel/base/format.h"
 #include "kernel/memory/object_cache.h"
+#include "kernel/net/network.h"
 #include "kernel/net/socket_object.h"
 #include "xen/machine/clock.h"
 #include "xen/machine/spinlock.h"
@@ -120,6 +121,8 @@ static int socket_create_family(int family, int type, int protocol, struct crede
 int socket_create(int family, int type, int protocol, unsigned int file_flags, const struct socket_identity *identity, struct credentials *credentials, struct file **file)
 {
     struct socket *socket;
+    if (family != AF_UNIX && network_wait_configured() == -EINTR)
+        return -ERESTARTSYS;
     int error = socket_create_family(family, type, protocol, credentials, &socket);
     if (error != 0)
         return error;
