@@ -67,10 +67,9 @@ guest() {
         > "$WORK/out" 2> "$WORK/err" < /dev/null
 }
 
-# figure NAME: a number of what --stats told; boot's are NAME=NUMBER in one line.
-figure() {
-    sed -n "s/^xenolith: $1: \([0-9]*\).*/\1/p; s/^xenolith: boot: .*\b$1=\([0-9]*\).*/\1/p" "$WORK/err" | head -1
-}
+# figure NAME: a number of what --stats told; stage NAME: one of its line on the boot, NAME=NUMBER, whose names may be a figure's, too.
+figure() { sed -n "s/^xenolith: $1: \([0-9]*\).*/\1/p" "$WORK/err" | head -1; }
+stage() { sed -n "s/^xenolith: boot: .*\b$1=\([0-9]*\).*/\1/p" "$WORK/err" | head -1; }
 
 # guest_failed STATUS: all of the bench cannot be had, and why; ends the pass. Images and the lab are the harness's business, not the guest's.
 guest_failed() {
