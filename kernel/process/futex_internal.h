@@ -34,7 +34,7 @@ struct futex_waiter {
     bool priority_inheriting;        /* fixed */
     int tid;                         /* fixed, of priority-inheriting ones */
     bool granted;                    /* l an unlocker has taken it off the queue and will tell it */
-    int grant_error;                 /* l what unlock_pi gave it: 0 ownership */
+    int grant_error;                 /* l what unlock_pi gave it: 0 ownership, or LOOK_AGAIN */
 };
 
 int futex_key_get(uint64_t address, bool shared, struct futex_key *key);

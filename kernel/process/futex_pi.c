@@ -3,7 +3,8 @@
  * Futexes whose word names the owner (FUTEX_LOCK_PI), and the robust lists of dying tasks.
  *
  * Ownership is handed over by the unlocker: it takes the first waiter off the queue, writes that one's tid into the word,
- * and wakes it as the owner. (There are no priorities to inherit among these threads: the scheduler shares time by weight,
+ * and wakes it as the owner. An owner by the kernel always has FUTEX_WAITERS, so that it comes back to let go, and looks at the queue: a waiter that
+ * finds the bit there leaves no trace in the word. (There are no priorities to inherit among these threads: the scheduler shares time by weight,
  * and the order of arrival is the order of service.)
  */
 #include "kernel/base/error.h"
@@ -11,24 +12,22 @@
 #include "xen/x86/user_access.h"
 
 #define ROBUST_LIST_LIMIT 2048u
+#define WAIT_FOR_OWNER 1
+#define LOOK_AGAIN 2
 
-/* The first waiter of the key, taken off its queue; *more tells whether others wait. NULL: none. Woken by futex_pi_grant(). */
-static struct futex_waiter *futex_pi_take(const struct futex_key *key, bool *more)
+/* The first waiter of the key, taken off its queue. NULL: none. Woken by futex_pi_grant(). */
+static struct futex_waiter *futex_pi_take(const struct futex_key *key)
 {
     struct futex_bucket *bucket = futex_bucket_of(key);
     struct futex_waiter *waiter, *first = NULL;
 
-    *more = false;
     spinlock_lock(&bucket->lock);
     if (bucket->waiters.next)
         list_for_each(waiter, &bucket->waiters, link) {
-            if (!waiter->priority_inheriting || !futex_key_equal(&waiter->key, key))
-                continue;
-            if (first) {
-                *more = true;
+            if (waiter->priority_inheriting && futex_key_equal(&waiter->key, key)) {
+                first = waiter;
                 break;
             }
-            first = waiter;
         }
     if (first) {
         list_remove(&first->link);
@@ -48,7 +47,7 @@ static void futex_pi_grant(struct futex_waiter *waiter, int error)
     spinlock_unlock(&bucket->lock);
 }
 
-/* Tries to become the owner, or else marks the word as waited for: 0 owner, 1 wait, or -Exxx. */
+/* Tries to become the owner, or else marks the word as waited for: 0 owner, WAIT_FOR_OWNER, or -Exxx. */
 static long futex_pi_try(uint64_t address, int tid, bool mark)
 {
     uint32_t value, seen;
@@ -58,24 +57,26 @@ static long futex_pi_try(uint64_t address, int tid, bool mark)
         uint32_t owner = value & FUTEX_TID_MASK;
         if (owner == (uint32_t)tid)
             return -EDEADLK;
-        if (owner != 0 && (!mark || (value & FUTEX_WAITERS)))
-            break;
-        uint32_t desired = owner == 0 ? (uint32_t)tid | (value & (FUTEX_WAITERS | FUTEX_OWNER_DIED)) : value | FUTEX_WAITERS;
-        error = user_compare_exchange_u32(address, value, desired, &seen);
-        if (error == 0 && seen == value) {
-            if (owner == 0)
-                return 0;
-            break;
+        if (owner == 0 || (mark && !(value & FUTEX_WAITERS))) {
+            uint32_t desired = owner == 0 ? (uint32_t)tid | FUTEX_WAITERS | (value & FUTEX_OWNER_DIED) : value | FUTEX_WAITERS;
+            error = user_compare_exchange_u32(address, value, desired, &seen);
+            if (error == 0 && seen != value) {
+                value = seen;
+                continue;
+            }
+            if (error != 0 || owner == 0)
+                return error;
         }
-        value = seen;
+        struct task *task = task_find((int)owner);
+        if (task) {
+            task_release(task);
+            return WAIT_FOR_OWNER;
+        }
+        error = user_load_u32(address, &value);
+        if (error == 0 && (value & FUTEX_TID_MASK) == owner)
+            return -ESRCH; /* it died without a robust list; else it let go, and ended, since we looked */
     }
-    if (error != 0)
-        return error;
-    struct task *owner = task_find((int)(value & FUTEX_TID_MASK));
-    if (!owner)
-        return -ESRCH; /* it died without a robust list */
-    task_release(owner);
-    return 1;
+    return error;
 }
 
 /* Off the queue, unless ownership is on its way: then waits for it. True when it is the owner (or *error says why not). */
@@ -107,15 +108,19 @@ long futex_lock_pi(uint64_t address, bool shared, uint64_t deadline_ns, bool try
     if (try_only) {
         result = futex_pi_try(address, waiter.tid, false);
         futex_key_put(&waiter.key);
-        return result == 1 ? -EAGAIN : result;
+        return result == WAIT_FOR_OWNER ? -EAGAIN : result;
     }
-    futex_queue(&waiter);
-    result = futex_pi_try(address, waiter.tid, true);
-    if (result == 1)
-        result = futex_sleep(&waiter, deadline_ns);
-    long granted = 0;
-    if (futex_pi_leave(&waiter, &granted))
-        result = granted;
+    do {
+        long told;
+        waiter.granted = waiter.woken = false;
+        futex_queue(&waiter);
+        result = futex_pi_try(address, waiter.tid, true);
+        bool owns = result == 0;
+        if (result == WAIT_FOR_OWNER)
+            result = futex_sleep(&waiter, deadline_ns);
+        if (futex_pi_leave(&waiter, &told) && !owns)
+            result = told;
+    } while (result == LOOK_AGAIN);
     futex_key_put(&waiter.key);
     return result == -EINTR ? -ERESTARTSYS : result;
 }
@@ -124,23 +129,24 @@ long futex_lock_pi(uint64_t address, bool shared, uint64_t deadline_ns, bool try
 static long futex_pi_release(uint64_t address, const struct futex_key *key, int tid, bool died)
 {
     uint32_t value, seen;
-    bool more;
 
-    struct futex_waiter *next = futex_pi_take(key, &more);
+    struct futex_waiter *next = futex_pi_take(key);
     int error = user_load_u32(address, &value);
     while (error == 0) {
         if ((value & FUTEX_TID_MASK) != (uint32_t)tid) {
             error = -EPERM;
             break;
         }
-        uint32_t desired = (next ? (uint32_t)next->tid : 0) | (more ? FUTEX_WAITERS : 0) | (died ? FUTEX_OWNER_DIED : 0);
+        uint32_t desired = (next ? (uint32_t)next->tid | FUTEX_WAITERS : 0) | (died ? FUTEX_OWNER_DIED : 0);
         error = user_compare_exchange_u32(address, value, desired, &seen);
         if (error == 0 && seen == value)
             break;
         value = seen;
     }
     if (next)
-        futex_pi_grant(next, error == 0 ? 0 : -EAGAIN);
+        futex_pi_grant(next, error == 0 ? 0 : LOOK_AGAIN);
+    else if (error == 0 && (next = futex_pi_take(key))) /* it came since, and saw the bit that is gone now */
+        futex_pi_grant(next, LOOK_AGAIN);
     return error;
 }
 

@@ -78,14 +78,24 @@ static void wakes(void)
     is(word2, 1, "its operation");
 }
 
-static void *counts(void *argument)
+static void count(pthread_mutex_t *mutex, unsigned int times)
 {
-    pthread_mutex_t *mutex = argument;
-    for (unsigned int i = 0; i < 20000; i++) {
+    while (times-- > 0) {
         pthread_mutex_lock(mutex);
         word = word + 1; /* not atomic on purpose: the mutex must hold */
         pthread_mutex_unlock(mutex);
     }
+}
+
+static void *counts(void *mutex)
+{
+    count(mutex, 20000);
+    return NULL;
+}
+
+static void *counts_and_ends(void *mutex)
+{
+    count(mutex, 3);
     return NULL;
 }
 
@@ -124,6 +134,14 @@ static void mutexes(void)
     for (unsigned int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
     is(word, 80000, "it holds");
+    word = 0;
+    for (unsigned int i = 0; i < 200; i++) {
+        for (unsigned int k = 0; k < 4; k++)
+            pthread_create(&threads[k], NULL, counts_and_ends, &special);
+        for (unsigned int k = 0; k < 4; k++)
+            pthread_join(threads[k], NULL);
+    }
+    is(word, 200 * 4 * 3, "its owners end as soon as they have let go");
     struct timespec past = { 1, 0 };
     pthread_mutex_lock(&plain);
     is(pthread_mutex_timedlock(&plain, &past), ETIMEDOUT, "a timed lock");
