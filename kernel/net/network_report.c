@@ -367,8 +367,7 @@ static void report_pnp(struct network_report_sink *sink)
 {
     char text[LINE_BYTES];
 
-    network_resolver_text(text, sizeof(text));
-    print(sink, "%s", text);
+    sink->emit(sink, text, network_resolver_text(text, sizeof(text)));
 }
 
 const struct network_report network_reports[] = {

@@ -105,22 +105,28 @@ static void *dies_holding(void *argument)
     return NULL;
 }
 
-static void mutexes(void)
+static void four(void *(*run)(void *), pthread_mutex_t *mutex)
 {
     pthread_t threads[4];
+    for (unsigned int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, run, mutex);
+    for (unsigned int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void mutexes(void)
+{
+    pthread_t dying;
     pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, special;
     pthread_mutexattr_t attributes;
     word = 0;
-    for (unsigned int i = 0; i < 4; i++)
-        pthread_create(&threads[i], NULL, counts, &plain);
-    for (unsigned int i = 0; i < 4; i++)
-        pthread_join(threads[i], NULL);
+    four(counts, &plain);
     is(word, 80000, "a mutex");
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
     pthread_mutex_init(&special, &attributes);
-    pthread_create(&threads[0], NULL, dies_holding, &special);
-    pthread_join(threads[0], NULL);
+    pthread_create(&dying, NULL, dies_holding, &special);
+    pthread_join(dying, NULL);
     is(pthread_mutex_lock(&special), EOWNERDEAD, "a robust mutex whose owner has died");
     is(pthread_mutex_consistent(&special), 0, "made good");
     is(pthread_mutex_unlock(&special), 0, "unlocked");
@@ -129,18 +135,11 @@ static void mutexes(void)
     is(pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT), 0, "a priority-inheriting mutex");
     pthread_mutex_init(&special, &attributes);
     word = 0;
-    for (unsigned int i = 0; i < 4; i++)
-        pthread_create(&threads[i], NULL, counts, &special);
-    for (unsigned int i = 0; i < 4; i++)
-        pthread_join(threads[i], NULL);
+    four(counts, &special);
     is(word, 80000, "it holds");
     word = 0;
-    for (unsigned int i = 0; i < 200; i++) {
-        for (unsigned int k = 0; k < 4; k++)
-            pthread_create(&threads[k], NULL, counts_and_ends, &special);
-        for (unsigned int k = 0; k < 4; k++)
-            pthread_join(threads[k], NULL);
-    }
+    for (unsigned int i = 0; i < 200; i++)
+        four(counts_and_ends, &special);
     is(word, 200 * 4 * 3, "its owners end as soon as they have let go");
     struct timespec past = { 1, 0 };
     pthread_mutex_lock(&plain);
