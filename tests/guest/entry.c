@@ -9,6 +9,7 @@
  */
 #include "kernel/base/error.h"
 #include "kernel/boot/first_program.h"
+#include "kernel/boot/processors.h"
 #include "kernel/memory/page.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/timer.h"
@@ -543,6 +544,7 @@ static void time_test(void)
 
 void first_program_run(void)
 {
+    processors_wait();
     time_test();
     calls_test();
     tap_count_resources();

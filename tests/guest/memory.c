@@ -5,6 +5,7 @@
  */
 #include "kernel/base/error.h"
 #include "kernel/boot/first_program.h"
+#include "kernel/boot/processors.h"
 #include "kernel/memory/kernel_map.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/memory/page.h"
@@ -192,6 +193,7 @@ static void exhaustion_test(void)
 
 void first_program_run(void)
 {
+    processors_wait();
     zeroing_test();
     kernel_map_test(); /* its tables stay */
     objects_test();

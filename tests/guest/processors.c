@@ -6,6 +6,7 @@
 #include "kernel/base/bits.h"
 #include "kernel/base/error.h"
 #include "kernel/boot/first_program.h"
+#include "kernel/boot/processors.h"
 #include "kernel/memory/page.h"
 #include "kernel/sched/completion.h"
 #include "kernel/sched/cpu_hotplug.h"
@@ -427,6 +428,7 @@ static void hotplug_test(void)
 
 void first_program_run(void)
 {
+    processors_wait();
     tap_case(true, "%u CPUs", cpu_online_count());
     hotplug_test();
     affinity_test();

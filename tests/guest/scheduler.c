@@ -5,6 +5,7 @@
  */
 #include "kernel/base/error.h"
 #include "kernel/boot/first_program.h"
+#include "kernel/boot/processors.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/sched/completion.h"
 #include "kernel/sched/mutex.h"
@@ -392,6 +393,7 @@ void first_program_run(void)
     uint64_t load[3];
     unsigned int runnable, total, before;
 
+    processors_wait();
     thread_set_cpu_mask(thread_current(), 1);
     deferred_work_test(); /* its workers stay */
     (void)many_threads(100);

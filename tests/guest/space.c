@@ -6,6 +6,7 @@
  */
 #include "kernel/base/error.h"
 #include "kernel/boot/first_program.h"
+#include "kernel/boot/processors.h"
 #include "kernel/memory/page.h"
 #include "kernel/sched/thread.h"
 #include "kernel/vm/address_space.h"
@@ -356,6 +357,7 @@ static void sparse_test(void)
 
 void first_program_run(void)
 {
+    processors_wait();
     thread_set_cpu_mask(thread_current(), 1); /* a kernel thread's root is its CPU's */
     touch_test();
     tap_count_resources();

@@ -8,6 +8,7 @@
 
 #include "kernel/base/log.h"
 #include "kernel/boot/first_program.h"
+#include "kernel/boot/processors.h"
 #include "kernel/memory/page.h"
 #include "xen/machine/cpu.h"
 
@@ -21,6 +22,7 @@ void first_program_run(void)
 {
     struct page_statistics pages;
 
+    processors_wait();
     page_statistics_get(&pages);
     log_notice("started: %llu MiB, %u CPUs", (unsigned long long)pages.total_pages / 256, cpu_online_count());
 }
