@@ -77,6 +77,8 @@ static int root_from_ramdisk(struct fs_context *context)
     path_take(&context->working_directory);
     error = cpio_unpack(context, boot_info.ramdisk, boot_info.ramdisk_bytes);
     ramdisk_free();
+    if (error == 0 && command_line_value("ro"))
+        error = mount_create(context, NULL, "/", NULL, MOUNT_REMOUNT | MOUNT_READ_ONLY, NULL);
     return error;
 }
 

@@ -60,10 +60,10 @@ samples_take() {
 
 system_option() { if [ "$SYSTEM" = linux ]; then echo --linux; elif [ -n "$KERNEL_WORD" ]; then echo "--kernel-arg $KERNEL_WORD"; fi; }
 
-# guest OPTION... -- PROGRAM...: runs it to its end. Console in $WORK/out, what the tool says in $WORK/err.
+# guest OPTION... -- PROGRAM...: runs it to its end, with its root on a disk if ROOT is not another place. Console in $WORK/out, what the tool says in $WORK/err.
 guest() {
     # shellcheck disable=SC2046 # words or none
-    "$XENOLITH" run --type "$TYPE" --memory "$MEMORY" --vcpus "$VCPUS" $(system_option) --timeout "$GUEST_LIMIT" --stats "$@" \
+    "$XENOLITH" run --type "$TYPE" --memory "$MEMORY" --vcpus "$VCPUS" --root "${ROOT:-disk}" $(system_option) --timeout "$GUEST_LIMIT" --stats "$@" \
         > "$WORK/out" 2> "$WORK/err" < /dev/null
 }
 

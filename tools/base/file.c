@@ -130,6 +130,20 @@ undo_from:
     return error;
 }
 
+/* Adds a file's contents to the end of another. */
+int file_append(const char *from, const char *to)
+{
+    int from_fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (from_fd < 0)
+        return -errno;
+    int to_fd = open(to, O_WRONLY | O_CLOEXEC);
+    int error = to_fd < 0 || lseek(to_fd, 0, SEEK_END) < 0 ? -errno : copy_contents(from_fd, to_fd);
+    if (to_fd >= 0)
+        close(to_fd);
+    close(from_fd);
+    return error;
+}
+
 /* An exclusive lock on a file made for it: a descriptor to close, or -EWOULDBLOCK when another holds it and wait is false. */
 int file_lock(const char *path, bool wait)
 {

@@ -12,6 +12,7 @@ int file_read(const char *path, struct text *out);
 int file_write(const char *path, const void *bytes, size_t length);
 int file_write_string(const char *path, const char *string);
 int file_copy(const char *from, const char *to);
+int file_append(const char *from, const char *to);
 int file_lock(const char *path, bool wait);
 int directory_make(const char *path);
 int tree_remove(const char *path);

@@ -12,10 +12,12 @@ struct guest_request {
     const char *type; /* "pv" or "pvh" */
     const char *kernel;
     const char *ramdisk; /* or NULL */
+    const char *ramdisk_more; /* what is added to its end, or NULL */
     const char *cmdline;
     long memory_mib;
     long vcpus;
     struct text_list disks; /* FILE or FILE:r, FILE:w (the default is w) */
+    unsigned first_disk; /* its number: 0 is xvda */
     bool network;
     struct text_list publish; /* HOST:GUEST[/udp] */
     long timeout_seconds;

@@ -33,13 +33,16 @@ struct guest_setup {
     bool helper_ended_well;
 };
 
-static int stage(struct guest_setup *setup, const char *from, const char *name)
+/* more: a file to be added to the copy's end, or NULL. */
+static int stage(struct guest_setup *setup, const char *from, const char *more, const char *name)
 {
     char *to = guest_record_path(&setup->record, name);
 
     int error = file_copy(from, to);
     if (error < 0)
         report_error(error, "cannot copy %s to %s", from, to);
+    if (error == 0 && more != NULL && (error = file_append(more, to)) < 0)
+        report_error(error, "cannot add %s to %s", more, to);
     if (setup->host->stage != NULL) {
         text_list_add(&setup->helper, "--stage");
         text_list_add(&setup->helper, name);
@@ -74,10 +77,11 @@ static int plug_disks(struct guest_setup *setup)
     int error = 0;
 
     for (size_t i = 0; error == 0 && i < request->disks.count; i++) {
-        char device[8] = {'x', 'v', 'd', (char)('a' + i), '\0'};
+        size_t number = request->first_disk + i;
+        char device[8] = {'x', 'v', 'd', (char)('a' + number), '\0'};
         struct text element = {0};
         struct guest_disk disk;
-        if (i >= 26)
+        if (number >= 26)
             return report_error(0, "more than 26 disks");
         guest_disk_parse(request->disks.items[i], &disk);
         error = setup->host->operations->disk_plug(setup->host, &setup->record, &disk, device, &element, &setup->helper);
@@ -160,9 +164,9 @@ static int prepare(struct guest_setup *setup)
         text_list_format(&setup->helper, "%ld", request->timeout_seconds);
     }
     if (error == 0)
-        error = stage(setup, request->kernel, "kernel");
+        error = stage(setup, request->kernel, NULL, "kernel");
     if (error == 0 && request->ramdisk != NULL)
-        error = stage(setup, request->ramdisk, "ramdisk");
+        error = stage(setup, request->ramdisk, request->ramdisk_more, "ramdisk");
     if (error == 0)
         stage_symbols(setup);
     if (error == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's root image, kept by content: cache/images/KEY.ext4.
+ * A guest's root image, kept by content: cache/images/KEY.ext4, or KEY.cpio where the root is to be in the guest's memory.
  *
  *   packages --> tree (cached) --+
- *   --rootfs ... ----------------+--> one tree, by links --> texts of /etc/xenolith --> mke2fs -d --> image
+ *   --rootfs ... ----------------+--> one tree, by links --> texts of /etc/xenolith --> mke2fs -d, or cpio --> image
  *   --add ... -------------------+
  *
  * KEY covers the packages' versions, the shape (names, sizes, times) of the directories and files laid over them, and the texts
@@ -29,6 +29,9 @@
 
 #define IMAGE_FORMAT "image 3"
 #define CACHE_BYTES_MAX (12ull << 30)
+#define BLOCK_BYTES 4096ull
+
+static const char *const suffixes[] = {[IMAGE_DISK] = "ext4", [IMAGE_RAMDISK] = "cpio", [IMAGE_LINUX_RAMDISK] = "linux.cpio"};
 
 /* What every Debian root needs for its programs to work, though no package says so: names of users and services, /bin/sh. */
 static const char *const implied_packages[] = {"base-files", "base-passwd", "dash", "libc-bin", "netbase"};
@@ -262,9 +265,22 @@ static void mount_points_make(const char *root)
     }
 }
 
+static int image_write(const struct image *image, const char *parent, const char *root, const char *path)
+{
+    switch (image->request->form) {
+    case IMAGE_RAMDISK:
+        return tree_to_cpio(root, ".", path);
+    case IMAGE_LINUX_RAMDISK:
+        return tree_to_cpio(parent, path_name(root), path);
+    default:
+        return tree_to_ext4(root, "root", path);
+    }
+}
+
 static int image_build(const struct image *image, const char *path)
 {
-    char *work = text_join("%s.%d.tree", path, (int)getpid());
+    char *parent = text_join("%s.%d.tree", path, (int)getpid());
+    char *work = text_join("%s/root", parent);
     char *aside = text_join("%s.%d.new", path, (int)getpid());
 
     report_progress_start("building the root image");
@@ -280,14 +296,15 @@ static int image_build(const struct image *image, const char *path)
         error = texts_write(image, work);
     }
     if (error == 0)
-        error = tree_to_ext4(work, "root", aside);
+        error = image_write(image, parent, work, aside);
     if (error == 0 && rename(aside, path) < 0)
         error = report_error(-errno, "cannot rename %s", aside);
     unlink(aside);
-    tree_remove(work);
+    tree_remove(parent);
     report_progress_end();
     free(aside);
     free(work);
+    free(parent);
     return error;
 }
 
@@ -322,6 +339,37 @@ static void images_prune(const char *directory)
     }
 }
 
+/* About what the files of --rootfs and --add take in memory; what packages bring is not in it. */
+int image_measure(const struct image_request *request, uint64_t *bytes)
+{
+    struct tree_measure measure;
+    int error = 0;
+
+    *bytes = 0;
+    for (size_t i = 0; error == 0 && i < request->rootfs.count; i++) {
+        error = tree_measure(request->rootfs.items[i], &measure);
+        if (error < 0)
+            report_error(error, "--rootfs %s", request->rootfs.items[i]);
+        *bytes += measure.blocks * BLOCK_BYTES;
+    }
+    for (size_t i = 0; error == 0 && i < request->adds.count; i++) {
+        char *source = NULL;
+        char *target = NULL;
+        error = add_split(request->adds.items[i], &source, &target);
+        if (error < 0)
+            break;
+        char *real = path_absolute(source);
+        error = tree_measure(real, &measure);
+        if (error < 0)
+            report_error(error, "--add %s", source);
+        *bytes += measure.blocks * BLOCK_BYTES;
+        free(real);
+        free(source);
+        free(target);
+    }
+    return error;
+}
+
 /* Gives the image's path, building it where needed; the caller frees the path and must not write the file. */
 int image_provide(const struct image_request *request, char **path)
 {
@@ -340,7 +388,7 @@ int image_provide(const struct image_request *request, char **path)
     if (error == 0)
         error = key_make(&image, key);
     if (error == 0) {
-        *path = text_join("%s/%.32s.ext4", directory, key);
+        *path = text_join("%s/%.32s.%s", directory, key, suffixes[request->form]);
         if (!file_exists(*path)) {
             images_prune(directory);
             error = image_build(&image, *path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A guest's root image: what is to be in it, and the cached ext4 file (image.c). */
+/* A guest's root image: what is to be in it, and the cached file (image.c). */
 #pragma once
 
 #include <stddef.h>
@@ -8,7 +8,14 @@
 #include "tools/base/text.h"
 #include "tools/image/batch.h"
 
+enum image_form {
+    IMAGE_DISK, /* ext4 */
+    IMAGE_RAMDISK, /* cpio */
+    IMAGE_LINUX_RAMDISK, /* the same below root/, to be added to an initramfs with an init of its own */
+};
+
 struct image_request {
+    enum image_form form;
     struct text_list packages;
     struct text_list rootfs; /* directories, laid over each other and over the packages */
     struct text_list adds; /* SRC:DST */
@@ -21,5 +28,6 @@ struct image_request {
     size_t batch_from; /* the first record to run */
 };
 
+int image_measure(const struct image_request *request, uint64_t *bytes);
 int image_provide(const struct image_request *request, char **path);
 void image_request_free(struct image_request *request);

@@ -4,8 +4,8 @@
  *
  * A tree is put together from cached ones by hard links (copies where the file system forbids them), so laying a few files
  * over a whole Debian root takes milliseconds. Nothing in a tree is ever written in place: a file that is to change is
- * removed and made anew, since its other links belong to the cache. mke2fs -d writes the image, in a user namespace in which
- * an ordinary user's files are root's.
+ * removed and made anew, since its other links belong to the cache. mke2fs -d or cpio writes the image, in a user namespace in
+ * which an ordinary user's files are root's.
  */
 #include "tools/image/tree.h"
 
@@ -172,6 +172,56 @@ int tree_measure(const char *root, struct tree_measure *out)
     }
     fts_close(walk);
     return 0;
+}
+
+static int entry_order(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* The names below the current directory's `below`, each ending with a NUL byte, as cpio -0 wants them. */
+static int names_list(const char *parent, const char *below, struct text *out)
+{
+    char *root = text_join("%s/%s", parent, below);
+    char *const roots[] = {root, NULL};
+    size_t prefix = strlen(parent) + 1;
+    FTSENT *entry;
+
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, entry_order);
+    int error = walk == NULL ? -errno : 0;
+    while (error == 0 && (entry = fts_read(walk)) != NULL)
+        if (entry->fts_info != FTS_DP)
+            text_add(out, entry->fts_path + prefix, strlen(entry->fts_path + prefix) + 1);
+    if (walk != NULL)
+        fts_close(walk);
+    free(root);
+    return error;
+}
+
+/* Writes what is below parent/below, a directory, as a cpio archive of the newc form; its names begin with below (which may be "."). */
+int tree_to_cpio(const char *parent, const char *below, const char *archive)
+{
+    const char *arguments[] = {"cpio", "--create", "--format=newc", "--null", "--quiet", "--reproducible", "--file", archive, NULL};
+    struct process_request request = {.arguments = arguments, .directory = parent, .map_to_root = true};
+    struct text names = {0};
+
+    if (!program_exists("cpio"))
+        return report_error(0, "cpio is needed to make images; install the package cpio");
+    int error = names_list(parent, below, &names);
+    FILE *list = error == 0 ? tmpfile() : NULL;
+    if (error == 0 && (list == NULL || fwrite(names.bytes, 1, names.length, list) != names.length || fflush(list) != 0))
+        error = -errno;
+    if (error < 0)
+        report_error(error, "cannot list %s", parent);
+    if (error == 0) {
+        rewind(list);
+        request.stdin_fd = fileno(list);
+        error = process_run_quietly(&request, "making the root's archive");
+    }
+    if (list != NULL)
+        fclose(list);
+    text_free(&names);
+    return error;
 }
 
 static int make_ext4(const char *root, const char *label, const char *image, uint64_t blocks, uint64_t inodes)

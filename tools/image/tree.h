@@ -15,4 +15,5 @@ int tree_overlay(const char *from, const char *onto);
 int tree_write(const char *root, const char *below, const void *bytes, size_t length);
 int tree_write_string(const char *root, const char *below, const char *text);
 int tree_measure(const char *root, struct tree_measure *out);
+int tree_to_cpio(const char *parent, const char *below, const char *archive);
 int tree_to_ext4(const char *root, const char *label, const char *image);

@@ -73,13 +73,28 @@ static void modules_load(void)
     text_free(&order);
 }
 
+static bool cmdline_has(const char *word)
+{
+    struct text cmdline = {0};
+
+    file_read("/proc/cmdline", &cmdline);
+    bool found = strstr(text_string(&cmdline), word) != NULL;
+    text_free(&cmdline);
+    return found;
+}
+
 static int root_mount(void)
 {
-    for (int waited_ms = 0; !file_exists("/dev/xvda") && waited_ms < DISK_WAIT_MS; waited_ms += 5)
-        usleep(5000);
-    mkdir(ROOT, 0755);
-    if (mount("/dev/xvda", ROOT, "ext4", MS_RDONLY, NULL) < 0)
-        return report_error(-errno, "cannot mount the root disk /dev/xvda");
+    if (cmdline_has("root=ramdisk")) {
+        if (mount(ROOT, ROOT, NULL, MS_BIND, NULL) < 0 || mount(NULL, ROOT, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+            return report_error(-errno, "cannot mount the ramdisk's " ROOT);
+    } else {
+        for (int waited_ms = 0; !file_exists("/dev/xvda") && waited_ms < DISK_WAIT_MS; waited_ms += 5)
+            usleep(5000);
+        mkdir(ROOT, 0755);
+        if (mount("/dev/xvda", ROOT, "ext4", MS_RDONLY, NULL) < 0)
+            return report_error(-errno, "cannot mount the root disk /dev/xvda");
+    }
     must_mount("dev", ROOT "/dev", "devtmpfs", 0);
     must_mount("proc", ROOT "/proc", "proc", 0);
     must_mount("sys", ROOT "/sys", "sysfs", 0);
@@ -124,12 +139,10 @@ static void network_start(void)
     static const char *const up[] = {"/bin/busybox", "ifconfig", "eth0", "up", NULL};
     static const char *const lease[] = {"/bin/busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "20", "-T", "1", "-s",
         "/udhcpc.sh", NULL};
-    struct text cmdline = {0};
     struct text address = {0};
 
     command_run(loopback);
-    file_read("/proc/cmdline", &cmdline);
-    if (strstr(text_string(&cmdline), "ip=dhcp") != NULL) {
+    if (cmdline_has("ip=dhcp")) {
         for (int waited_ms = 0; !file_exists("/sys/class/net/eth0") && waited_ms < DISK_WAIT_MS; waited_ms += 5)
             usleep(5000);
         command_run(up);
@@ -138,7 +151,6 @@ static void network_start(void)
         if (file_read(ROOT "/run/address", &address) == 0)
             xenbus_write("data/xenolith/address", text_trim(address.bytes));
     }
-    text_free(&cmdline);
     text_free(&address);
 }
 

@@ -16,6 +16,7 @@
 #include "tools/base/report.h"
 #include "tools/guest/guest_config.h"
 #include "tools/run/run_batch.h"
+#include "tools/run/run_root.h"
 
 #define GUEST_OPTIONS_TEXT \
     "What is in the image:\n" \
@@ -30,6 +31,8 @@
     "  --memory SIZE        its memory (64M)\n" \
     "  --vcpus N            its virtual processors (1)\n" \
     "  --disk FILE[:r]      a further disk, in turn xvdb, xvdc ...; :r read-only; may be repeated\n" \
+    "  --root disk|ramdisk  where the root is: on a disk, or in the guest's memory, which starts sooner\n" \
+    "                       (run: in memory if it has up to 4 MiB and a sixteenth of it; build: a disk)\n" \
     "  --no-network         no network interface\n" \
     "  --kernel FILE        another kernel ELF\n" \
     "  --kernel-arg WORD    a word of the kernel's command line; may be repeated\n" \
@@ -55,7 +58,8 @@ static const char run_usage[] =
 static const char build_usage[] =
     "usage: xenolith build [OPTION]... --output DIR -- PROGRAM [ARGUMENT]...\n"
     "\n"
-    "Makes DIR/root.ext4 and DIR/guest.cfg, with which xl create starts the program as a guest of any Xen host.\n"
+    "Makes DIR/root.ext4 (DIR/ramdisk.cpio for --root ramdisk) and DIR/guest.cfg, with which xl create starts the program as a guest\n"
+    "of any Xen host.\n"
     "\n" GUEST_OPTIONS_TEXT "  --output DIR         where the two files go\n";
 
 static void statistics_print(const struct guest_outcome *outcome)
@@ -72,7 +76,6 @@ static void statistics_print(const struct guest_outcome *outcome)
 /* Builds the image for the options as they are, and runs the guest to its end or into the background. */
 int run_guest(struct guest_host *host, struct run_options *options, struct guest_outcome *outcome)
 {
-    struct text_list disks = {0};
     char *image = NULL;
 
     int error = image_provide(&options->image, &image);
@@ -80,13 +83,14 @@ int run_guest(struct guest_host *host, struct run_options *options, struct guest
         return error;
     char *cmdline = run_options_cmdline(options);
     struct guest_request guest = options->guest;
-    text_list_format(&disks, "%s:r", image);
-    for (size_t i = 0; i < options->guest.disks.count; i++)
-        text_list_add(&disks, options->guest.disks.items[i]);
-    guest.disks = disks;
+    guest.disks = (struct text_list){0};
     guest.cmdline = cmdline;
-    error = guest_start(host, &guest, outcome);
-    text_list_free(&disks);
+    error = run_root_give(options, image, &guest);
+    for (size_t i = 0; i < options->guest.disks.count; i++)
+        text_list_add(&guest.disks, options->guest.disks.items[i]);
+    if (error == 0)
+        error = guest_start(host, &guest, outcome);
+    text_list_free(&guest.disks);
     free(cmdline);
     free(image);
     return error;
@@ -123,6 +127,8 @@ int run_command(int count, char **arguments)
     int status = EXIT_TOOL;
 
     int error = run_options_parse(&options, count, arguments, run_usage);
+    if (error == 0 && !options.help)
+        error = run_root_choose(&options, true);
     if (error < 0 || options.help) {
         run_options_free(&options);
         return options.help ? 0 : EXIT_TOOL;
@@ -144,11 +150,72 @@ int run_command(int count, char **arguments)
     return status;
 }
 
-static int build_outputs(const struct run_options *options)
+/* The files that the configuration names: the root's disk, or a ramdisk, or Linux's own beside either. */
+static int build_files(const struct run_options *options, const char *image, const char *disk, const char *ramdisk)
+{
+    bool on_disk = options->image.form == IMAGE_DISK;
+    int error = 0;
+
+    if (on_disk && (error = file_copy(image, disk)) < 0)
+        return report_error(error, "cannot write %s", disk);
+    if (options->ramdisk != NULL)
+        error = file_copy(options->ramdisk, ramdisk);
+    else if (!on_disk)
+        error = file_copy(image, ramdisk);
+    if (error == 0 && options->ramdisk != NULL && !on_disk)
+        error = file_append(image, ramdisk);
+    return error < 0 ? report_error(error, "cannot write %s", ramdisk) : 0;
+}
+
+/* The elements of xl's disk list: the root's, if it is one, then those of --disk, from xvdb on. */
+static int build_disks(const struct run_options *options, const char *root, struct text_list *out)
+{
+    struct guest_disk disk;
+
+    if (options->image.form == IMAGE_DISK)
+        text_list_format(out, "format=raw,vdev=xvda,access=ro,target=%s", root);
+    for (size_t i = 0; i < options->guest.disks.count; i++) {
+        if (i >= 25)
+            return report_error(0, "more than 26 disks");
+        guest_disk_parse(options->guest.disks.items[i], &disk);
+        text_list_format(out, "format=raw,vdev=xvd%c,access=%s,target=%s", (int)('b' + i), disk.writable ? "rw" : "ro", disk.path);
+        free(disk.path);
+    }
+    return 0;
+}
+
+static int build_config(const struct run_options *options, const char *root, const char *ramdisk, const char *path)
 {
     struct text_list disks = {0};
     struct text_list vifs = {0};
     struct text text = {0};
+    char *kernel = path_absolute(options->kernel);
+    char *cmdline = run_options_cmdline(options);
+    struct guest_request guest = options->guest;
+
+    guest.cmdline = cmdline;
+    if (!options->no_network)
+        text_list_add(&vifs, "bridge=xenbr0");
+    struct guest_config config = {.request = &guest,
+        .kernel = kernel,
+        .ramdisk = options->ramdisk != NULL || options->image.form != IMAGE_DISK ? ramdisk : NULL,
+        .disks = &disks,
+        .vifs = &vifs};
+    int error = build_disks(options, root, &disks);
+    if (error == 0)
+        error = guest_config_fill(&config, &text);
+    if (error == 0 && (error = file_write(path, text.bytes, text.length)) < 0)
+        report_error(error, "cannot write %s", path);
+    text_free(&text);
+    text_list_free(&disks);
+    text_list_free(&vifs);
+    free(cmdline);
+    free(kernel);
+    return error;
+}
+
+static int build_outputs(const struct run_options *options)
+{
     char *image = NULL;
 
     int error = image_provide(&options->image, &image);
@@ -158,28 +225,13 @@ static int build_outputs(const struct run_options *options)
         return error;
     char *directory = path_absolute(options->output);
     char *root = text_join("%s/root.ext4", directory);
+    char *ramdisk = text_join("%s/ramdisk.cpio", directory);
     char *config_path = text_join("%s/guest.cfg", directory);
-    char *kernel = path_absolute(options->kernel);
-    char *cmdline = run_options_cmdline(options);
-    struct guest_request guest = options->guest;
-    guest.cmdline = cmdline;
-    text_list_format(&disks, "format=raw,vdev=xvda,access=ro,target=%s", root);
-    if (!options->no_network)
-        text_list_add(&vifs, "bridge=xenbr0");
-    struct guest_config config = {.request = &guest, .kernel = kernel, .disks = &disks, .vifs = &vifs};
-    error = file_copy(image, root);
-    if (error < 0)
-        report_error(error, "cannot write %s", root);
+    error = build_files(options, image, root, ramdisk);
     if (error == 0)
-        error = guest_config_fill(&config, &text);
-    if (error == 0 && (error = file_write(config_path, text.bytes, text.length)) < 0)
-        report_error(error, "cannot write %s", config_path);
-    text_free(&text);
-    text_list_free(&disks);
-    text_list_free(&vifs);
-    free(cmdline);
-    free(kernel);
+        error = build_config(options, root, ramdisk, config_path);
     free(config_path);
+    free(ramdisk);
     free(root);
     free(directory);
     free(image);
@@ -192,6 +244,8 @@ int build_command(int count, char **arguments)
     struct run_options options;
 
     int error = run_options_parse(&options, count, arguments, build_usage);
+    if (error == 0 && !options.help)
+        error = run_root_choose(&options, false);
     if (error == 0 && !options.help) {
         if (options.output == NULL)
             error = report_error(0, "build: no --output DIR");

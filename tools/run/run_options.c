@@ -25,6 +25,7 @@ enum {
     OPTION_ENV,
     OPTION_PUBLISH,
     OPTION_DISK,
+    OPTION_ROOT,
     OPTION_KERNEL,
     OPTION_KERNEL_ARG,
     OPTION_LINUX,
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
     {"env", required_argument, NULL, OPTION_ENV},
     {"publish", required_argument, NULL, OPTION_PUBLISH},
     {"disk", required_argument, NULL, OPTION_DISK},
+    {"root", required_argument, NULL, OPTION_ROOT},
     {"kernel", required_argument, NULL, OPTION_KERNEL},
     {"kernel-arg", required_argument, NULL, OPTION_KERNEL_ARG},
     {"linux", no_argument, NULL, OPTION_LINUX},
@@ -138,6 +140,9 @@ static int other_option(struct run_options *options, int option, const char *usa
     case OPTION_KERNEL_ARG:
         text_list_add(&options->kernel_arguments, optarg);
         return 0;
+    case OPTION_ROOT:
+        options->root = optarg;
+        return 0;
     case OPTION_BATCH:
         options->batch_file = optarg;
         return 0;
@@ -219,7 +224,8 @@ char *run_options_cmdline(const struct run_options *options)
 {
     struct text text = {0};
 
-    text_format(&text, "root=/dev/xvda console=hvc0%s", options->no_network ? "" : " ip=dhcp");
+    text_format(&text, "root=%s console=hvc0%s", options->image.form == IMAGE_DISK ? "/dev/xvda" : "ramdisk ro",
+        options->no_network ? "" : " ip=dhcp");
     if (options->ramdisk != NULL)
         text_format(&text, " quiet loglevel=1");
     else if (!has_kernel_word(options, "loglevel="))

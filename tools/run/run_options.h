@@ -15,6 +15,7 @@ struct run_options {
     bool batch_stopped; /* by a signal */
     char *kernel;
     char *ramdisk; /* --linux: then kernel is Linux */
+    const char *root; /* --root, or NULL */
     const char *output; /* build */
     const char *host;
     bool statistics;
