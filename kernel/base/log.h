@@ -8,10 +8,12 @@
 
 #include "kernel/base/compiler.h"
 
-enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DEBUG = 7 };
+enum log_level { LOG_ANSWER = 0, LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DEBUG = 7 };
 
 void log_write(enum log_level level, const char *format, ...) attribute_printf(2, 3);
 
+/* What somebody has asked for: shown at any log level. */
+#define log_answer(...) log_write(LOG_ANSWER, __VA_ARGS__)
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...) log_write(LOG_NOTICE, __VA_ARGS__)

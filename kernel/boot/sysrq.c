@@ -56,7 +56,7 @@ static void sysrq_thread(struct thread *thread, void *data)
     char frames[300];
 
     sysrq_frames(thread, frames, sizeof(frames));
-    log_notice("%-15s %-8s %6llu ms %s", thread->name, state_names[state],
+    log_answer("%-15s %-8s %6llu ms %s", thread->name, state_names[state],
                (unsigned long long)(read_once(thread->run_time_ns) / 1000000), state == THREAD_RUNNING ? "" : frames);
 }
 
@@ -69,10 +69,10 @@ static void sysrq_memory(void)
     _Static_assert(array_count(kinds) == PAGE_KIND_COUNT, "a name for each kind");
     page_statistics_get(&pages);
     grant_table_statistics(&grants);
-    log_notice("memory: %llu pages, %llu free", (unsigned long long)pages.total_pages, (unsigned long long)pages.free_pages);
+    log_answer("memory: %llu pages, %llu free", (unsigned long long)pages.total_pages, (unsigned long long)pages.free_pages);
     for (unsigned int i = 1; i < PAGE_KIND_COUNT; i++)
-        log_notice("  %-9s %llu", kinds[i], (unsigned long long)pages.kind_pages[i]);
-    log_notice("grants: %u, %u free, %u waiting for a backend", grants.total, grants.free, grants.ending);
+        log_answer("  %-9s %llu", kinds[i], (unsigned long long)pages.kind_pages[i]);
+    log_answer("grants: %u, %u free, %u waiting for a backend", grants.total, grants.free, grants.ending);
 }
 
 void sysrq_key(char key)
@@ -83,7 +83,7 @@ void sysrq_key(char key)
     switch (key) {
     case 't':
         scheduler_load(load, &runnable, &total);
-        log_notice("%u threads, %u runnable", total, runnable);
+        log_answer("%u threads, %u runnable", total, runnable);
         thread_for_each(sysrq_thread, NULL);
         break;
     case 'm':
@@ -96,6 +96,6 @@ void sysrq_key(char key)
     case 'c':
         panic("asked for by sysrq");
     default:
-        log_notice("sysrq: t threads, m memory, o power off, b reboot, c crash");
+        log_answer("sysrq: t threads, m memory, o power off, b reboot, c crash");
     }
 }

@@ -174,6 +174,11 @@ static void log_keeps_and_sinks(void **state)
     log_info("disk %s: %d", "xv\nda", 7);
     log_debug("hidden");
     assert_string_equal(sunk, "[    1.234567] disk xv?da: 7\n");
+    log_set_level(LOG_ANSWER);
+    log_error("hidden, too");
+    log_answer("asked for");
+    assert_string_equal(sunk, "[    1.234567] disk xv?da: 7\n[    1.234567] asked for\n");
+    log_set_level(LOG_INFO);
     log_set_sink(NULL);
     for (int i = 0; i < 2000; i++)
         log_info("line %d", i);

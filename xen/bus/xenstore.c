@@ -387,11 +387,6 @@ int xenstore_print(uint32_t transaction, const char *directory, const char *name
     return xenstore_write(transaction, directory, name, value, (size_t)length);
 }
 
-int xenstore_make_directory(uint32_t transaction, const char *directory, const char *name)
-{
-    return xenstore_call_path(XS_MKDIR, transaction, directory, name, (struct part){ 0 }, NULL, NULL);
-}
-
 int xenstore_remove(uint32_t transaction, const char *directory, const char *name)
 {
     return xenstore_call_path(XS_RM, transaction, directory, name, (struct part){ 0 }, NULL, NULL);
@@ -474,24 +469,6 @@ int xenstore_list(uint32_t transaction, const char *path, char **names, unsigned
 
     request_start_path(&request, XS_DIRECTORY, transaction, path, NULL, (struct part){ 0 });
     return list_await(&request, transaction, path, names, count);
-}
-
-int xenstore_read_permissions(uint32_t transaction, const char *path, char **permissions, unsigned int *count)
-{
-    size_t length;
-    int error = xenstore_call_path(XS_GET_PERMS, transaction, path, NULL, (struct part){ 0 }, permissions, &length);
-
-    if (error != 0)
-        return error;
-    error = xenstore_parse_names(*permissions, length, count);
-    if (error != 0)
-        memory_free(*permissions);
-    return error;
-}
-
-int xenstore_write_permissions(uint32_t transaction, const char *path, const char *permissions, size_t length_bytes)
-{
-    return xenstore_call_path(XS_SET_PERMS, transaction, path, NULL, (struct part){ permissions, length_bytes }, NULL, NULL);
 }
 
 static int xenstore_transaction_start(uint32_t *transaction)

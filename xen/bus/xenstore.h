@@ -55,13 +55,9 @@ int xenstore_await_list(struct xenstore_request *request, const char *path, char
 int xenstore_write(uint32_t transaction, const char *directory, const char *name, const void *value, size_t length_bytes);
 int xenstore_print(uint32_t transaction, const char *directory, const char *name, const char *format, ...)
     attribute_printf(4, 5);
-int xenstore_make_directory(uint32_t transaction, const char *directory, const char *name);
 int xenstore_remove(uint32_t transaction, const char *directory, const char *name);
 /* *names: `count` terminated names one after the other, memory_free() it. Also where the list is longer than a message. */
 int xenstore_list(uint32_t transaction, const char *path, char **names, unsigned int *count);
-/* "n0" owner and default, "r5" read for domain 5, ...: count terminated strings one after the other. */
-int xenstore_read_permissions(uint32_t transaction, const char *path, char **permissions, unsigned int *count);
-int xenstore_write_permissions(uint32_t transaction, const char *path, const char *permissions, size_t length_bytes);
 
 /*
  * Runs body(transaction, data) and commits; again from the start where somebody else changed what it read. A negative answer of
