@@ -21,6 +21,7 @@
 #include "kernel/vm/page_cache_internal.h"
 
 #define FAULT_READ_PAGES 32u
+#define FAULT_READ_LIMIT 256u
 
 /* Locks: on the faulting thread's stack. */
 struct fault {
@@ -527,12 +528,27 @@ static bool fault_allowed(const struct area *area, uint32_t access)
     return area->protection != 0;
 }
 
+/*
+ * How many pages are read for a fault. A file that is executed gets twice as many each time, since who has come so often to what was
+ * not there will go on, and waits each time for as long as the reading of many pages takes. Others of the file's mappings (its constants) get as many.
+ */
+static uint32_t fault_read_count(struct page_cache *cache, bool executed)
+{
+    uint32_t count = maximum(atomic_load_explicit(&cache->fault_pages, memory_order_relaxed), FAULT_READ_PAGES);
+    struct page_statistics statistics;
+
+    if (executed)
+        atomic_store_explicit(&cache->fault_pages, minimum(count * 2, FAULT_READ_LIMIT), memory_order_relaxed);
+    page_statistics_get(&statistics);
+    return statistics.free_pages < statistics.total_pages / 8 ? FAULT_READ_PAGES : count;
+}
+
 /* Reads the page the fault needs, with nothing locked. */
-static int fault_read(struct area_backing *backing, uint64_t index)
+static int fault_read(struct area_backing *backing, uint64_t index, bool executed)
 {
     struct page *page;
 
-    page_cache_read_ahead(backing->cache, round_down(index, (uint64_t)FAULT_CLUSTER), FAULT_READ_PAGES);
+    page_cache_read_ahead(backing->cache, round_down(index, (uint64_t)FAULT_CLUSTER), fault_read_count(backing->cache, executed));
     int error = page_cache_get(backing->cache, index, &page);
     if (error == 0)
         page_release(page);
@@ -563,10 +579,11 @@ int address_space_fault(struct address_space *space, uint64_t address, uint32_t 
         if (result == FAULT_READ) {
             struct area_backing *backing = fault.area->backing;
             uint64_t index = area_index(fault.area, fault.address);
+            bool executed = fault.area->protection & PAGING_EXECUTE;
             area_backing_take(backing);
             rw_unlock_read(&space->lock);
             major = true;
-            result = fault_read(backing, index);
+            result = fault_read(backing, index, executed);
             area_backing_release(backing);
             if (result == 0)
                 result = FAULT_RETRY;

@@ -139,6 +139,8 @@ int address_space_map(struct address_space *space, const struct area_request *re
     if (request->backing_index + (length >> PAGE_SHIFT) < request->backing_index ||
         request->backing_index + (length >> PAGE_SHIFT) > (UINT64_MAX >> 1) >> PAGE_SHIFT)
         return -EOVERFLOW;
+    if (request->backing && request->backing->cache && (request->protection & PAGING_EXECUTE))
+        page_cache_read_program(request->backing->cache);
     rw_lock_write(&space->lock);
     int error = address_space_map_locked(space, request, length, address);
     bool populate = request->populate || ((request->flags | space->lock_future) & AREA_LOCKED);

@@ -46,6 +46,8 @@ struct page_cache {
     struct wait_queue ready;        /* sleepers on BUSY pages */
     uint64_t readahead_next;        /* m the first page that reading ahead has not asked for */
     uint32_t readahead_pages;       /* m current window */
+    _Atomic uint32_t fault_pages;   /* to be read at the next fault in pages that are executed; any value will do */
+    atomic_bool program_read;       /* page_cache_read_program() has been here */
     uint64_t reclaim_hand;          /* m page number at which the clock stands */
     _Atomic int write_error;        /* a first failed write-back since the last sync */
     atomic_uint users;              /* a completions and write-back at work: destroy waits for them */
@@ -77,6 +79,8 @@ void page_cache_punch(struct page_cache *cache, uint64_t first, uint64_t count);
 int page_cache_synchronize(struct page_cache *cache, uint64_t first_byte, uint64_t last_byte);
 /* Starts reading pages ahead (posix_fadvise, readahead(), MADV_WILLNEED). */
 void page_cache_read_ahead(struct page_cache *cache, uint64_t index, uint64_t count);
+/* The file is about to be executed: starts reading all of it, once, if it is not large and there is memory for it. */
+void page_cache_read_program(struct page_cache *cache);
 
 /* Registers the reclaimer; called once by the roof. */
 int page_cache_start(void);

@@ -13,6 +13,7 @@
 #include "kernel/vm/page_cache_internal.h"
 
 #define READ_WINDOW_FIRST 8u
+#define PROGRAM_LIMIT 2048u /* pages of a program that is read as a whole */
 
 /*
  * The readers' pattern: asks for the pages after `index` when a sequential reader nears the end of what was asked for.
@@ -69,6 +70,23 @@ void page_cache_read_ahead(struct page_cache *cache, uint64_t index, uint64_t co
         index += (unsigned int)made;
         count -= (unsigned int)made;
     }
+}
+
+/*
+ * A program comes to most of its pages, in no order: page by page it would wait for the disk at each turn. What is larger than the
+ * limit is read by its faults, more each time (fault.c).
+ */
+void page_cache_read_program(struct page_cache *cache)
+{
+    struct page_statistics statistics;
+
+    if (!cache->source || atomic_load_explicit(&cache->program_read, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&cache->program_read, true, memory_order_relaxed);
+    page_statistics_get(&statistics);
+    uint64_t pages = PAGE_ROUND_UP(read_once(cache->size_bytes)) >> PAGE_SHIFT;
+    if (pages <= PROGRAM_LIMIT && pages <= statistics.free_pages / 8)
+        page_cache_read_ahead(cache, 0, pages);
 }
 
 /* Copies from pages[0..count), all present, starting at `offset`. Bytes moved; drops the references. */

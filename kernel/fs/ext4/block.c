@@ -18,8 +18,13 @@
 
 #define EXT4_PAGE_VERIFIED 0x1000u
 #define SECTORS_PER_PAGE (PAGE_SIZE / BLOCK_SECTOR_BYTES)
-/* What is read where a page is not there: a trip to the backend costs more than some pages, and a directory's inodes, and the directories below it, are near. */
-#define WINDOW_PAGES 8
+/*
+ * How many pages are read where one is not there, by how many the machine has: a trip to the backend costs more than many pages, and a directory's
+ * inodes, and the directories below it, are near, on either side.
+ */
+#define WINDOW_PAGES_LEAST 8u
+#define WINDOW_PAGES_MOST 64u
+#define WINDOW_PART 256u
 
 /* A read of consecutive pages of the disk, on its way. */
 struct metadata_read {
@@ -79,9 +84,23 @@ void ext4_metadata_close(struct ext4 *ext4)
     page_cache_destroy(&ext4->metadata);
 }
 
+static uint64_t window_pages(void)
+{
+    struct page_statistics statistics;
+
+    page_statistics_get(&statistics);
+    if (statistics.free_pages < statistics.total_pages / 8)
+        return WINDOW_PAGES_LEAST;
+    return minimum(maximum(statistics.total_pages / WINDOW_PART, WINDOW_PAGES_LEAST), WINDOW_PAGES_MOST);
+}
+
 int ext4_metadata_page_get(struct ext4 *ext4, uint64_t index, struct page **page)
 {
-    return page_cache_get_window(&ext4->metadata, index, WINDOW_PAGES, page);
+    if (page_cache_get_present(&ext4->metadata, index, page, 1) == 1)
+        return 0;
+    uint64_t window = window_pages();
+    page_cache_read_ahead(&ext4->metadata, index - index % window, window);
+    return page_cache_get(&ext4->metadata, index, page);
 }
 
 static uint16_t verified_bit(const struct ext4 *ext4, uint64_t number)
