@@ -24,7 +24,7 @@
  */
 #define WINDOW_PAGES_LEAST 8u
 #define WINDOW_PAGES_MOST 64u
-#define WINDOW_PART 256u
+#define WINDOW_PART 512u
 
 /* A read of consecutive pages of the disk, on its way. */
 struct metadata_read {
