@@ -64,6 +64,15 @@ struct page_statistics {
 };
 void page_statistics_get(struct page_statistics *statistics);
 
+/* Less than an eighth of memory is free: not the time to take any for what may not be wanted. */
+static inline bool page_memory_is_short(void)
+{
+    struct page_statistics statistics;
+
+    page_statistics_get(&statistics);
+    return statistics.free_pages < statistics.total_pages / 8;
+}
+
 /*
  * Reclaim: called with memory short (thread context, no spinlocks) to free about `target_pages`; returns how many it
  * freed. kernel/vm registers the page cache's; at most 8 of them.

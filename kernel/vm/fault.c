@@ -213,7 +213,6 @@ static int fault_present(struct fault *fault, struct paging_entry entry)
  */
 static size_t fault_cluster(struct fault *fault)
 {
-    struct page_statistics statistics;
     struct area *area = fault->area;
     uint64_t resident = atomic_load_explicit(&fault->space->resident_pages, memory_order_relaxed);
     uint64_t touched = read_once(area->touched_start);
@@ -226,12 +225,7 @@ static size_t fault_cluster(struct fault *fault)
     } else if (touched == UINT64_MAX && !area->backing) {
         cluster = maximum(cluster, area_expect(fault->space));
     }
-    if (cluster > 1) {
-        page_statistics_get(&statistics);
-        if (statistics.free_pages < statistics.total_pages / 8)
-            cluster = 1;
-    }
-    return cluster;
+    return cluster > 1 && page_memory_is_short() ? 1 : cluster;
 }
 
 /* Who goes forward will come to `next`, after so many pages that this fault brought. */
@@ -535,12 +529,10 @@ static bool fault_allowed(const struct area *area, uint32_t access)
 static uint32_t fault_read_count(struct page_cache *cache, bool executed)
 {
     uint32_t count = maximum(atomic_load_explicit(&cache->fault_pages, memory_order_relaxed), FAULT_READ_PAGES);
-    struct page_statistics statistics;
 
     if (executed)
         atomic_store_explicit(&cache->fault_pages, minimum(count * 2, FAULT_READ_LIMIT), memory_order_relaxed);
-    page_statistics_get(&statistics);
-    return statistics.free_pages < statistics.total_pages / 8 ? FAULT_READ_PAGES : count;
+    return page_memory_is_short() ? FAULT_READ_PAGES : count;
 }
 
 /* Reads the page the fault needs, with nothing locked. */

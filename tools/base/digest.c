@@ -9,11 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "tools/base/file.h"
 
 static const uint32_t round_constants[64] = {
     0x428a2f98,
@@ -160,11 +161,6 @@ int digest_add_file(struct digest *digest, const char *path)
     return error;
 }
 
-static int entry_order(const FTSENT **a, const FTSENT **b)
-{
-    return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
 /* Adds path, mode, size and time of everything below path (a file counts as itself). */
 int digest_add_tree_shape(struct digest *digest, const char *path)
 {
@@ -175,7 +171,7 @@ int digest_add_tree_shape(struct digest *digest, const char *path)
 
     if (stat(path, &status) < 0)
         return -errno;
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, entry_order);
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, tree_entry_order);
     if (walk == NULL)
         return -errno;
     while ((entry = fts_read(walk)) != NULL) {

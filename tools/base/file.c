@@ -217,6 +217,12 @@ int tree_remove(const char *path)
     return nftw(path, remove_entry, 64, FTW_PHYS | FTW_DEPTH);
 }
 
+/* For fts_open(): by name, the same on each machine. */
+int tree_entry_order(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
 /* The absolute form of a path that need not exist; the caller frees it. */
 char *path_absolute(const char *path)
 {

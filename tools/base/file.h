@@ -2,6 +2,7 @@
 /* Files, directories, locks, and the places the tool keeps things in (file.c). */
 #pragma once
 
+#include <fts.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,7 @@ int file_append(const char *from, const char *to);
 int file_lock(const char *path, bool wait);
 int directory_make(const char *path);
 int tree_remove(const char *path);
+int tree_entry_order(const FTSENT **a, const FTSENT **b);
 char *path_absolute(const char *path);
 const char *path_name(const char *path);
 char *path_cache(const char *below);

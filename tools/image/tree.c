@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -174,11 +173,6 @@ int tree_measure(const char *root, struct tree_measure *out)
     return 0;
 }
 
-static int entry_order(const FTSENT **a, const FTSENT **b)
-{
-    return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
 /* The names below the current directory's `below`, each ending with a NUL byte, as cpio -0 wants them. */
 static int names_list(const char *parent, const char *below, struct text *out)
 {
@@ -187,7 +181,7 @@ static int names_list(const char *parent, const char *below, struct text *out)
     size_t prefix = strlen(parent) + 1;
     FTSENT *entry;
 
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, entry_order);
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, tree_entry_order);
     int error = walk == NULL ? -errno : 0;
     while (error == 0 && (entry = fts_read(walk)) != NULL)
         if (entry->fts_info != FTS_DP)

@@ -88,9 +88,9 @@ static uint64_t window_pages(void)
 {
     struct page_statistics statistics;
 
-    page_statistics_get(&statistics);
-    if (statistics.free_pages < statistics.total_pages / 8)
+    if (page_memory_is_short())
         return WINDOW_PAGES_LEAST;
+    page_statistics_get(&statistics);
     return minimum(maximum(statistics.total_pages / WINDOW_PART, WINDOW_PAGES_LEAST), WINDOW_PAGES_MOST);
 }
 
