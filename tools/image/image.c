@@ -162,33 +162,50 @@ static int texts_make(struct image *image)
     return user_find(image);
 }
 
-static int key_make(const struct image *image, char key[DIGEST_HEX_SIZE])
+/* Calls visit() with each --rootfs (target "") and each --add, in the order in which they lie over each other, until one fails. */
+static int sources_visit(const struct image_request *request, int (*visit)(void *context, const char *source, const char *target), void *context)
 {
-    const struct image_request *request = image->request;
-    struct digest digest;
     int error = 0;
 
-    digest_start(&digest);
-    digest_add_string(&digest, IMAGE_FORMAT);
-    digest_add_string(&digest, image->package_tree != NULL ? path_name(image->package_tree) : "");
-    for (size_t i = 0; error == 0 && i < request->rootfs.count; i++) {
-        error = digest_add_tree_shape(&digest, request->rootfs.items[i]);
-        if (error < 0)
-            report_error(error, "--rootfs %s", request->rootfs.items[i]);
-    }
+    for (size_t i = 0; error == 0 && i < request->rootfs.count; i++)
+        error = visit(context, request->rootfs.items[i], "");
     for (size_t i = 0; error == 0 && i < request->adds.count; i++) {
         char *source = NULL;
         char *target = NULL;
         error = add_split(request->adds.items[i], &source, &target);
         if (error < 0)
             break;
-        digest_add_string(&digest, target);
-        error = digest_add_tree_shape(&digest, source);
-        if (error < 0)
-            report_error(error, "--add %s", source);
+        error = visit(context, source, target);
         free(source);
         free(target);
     }
+    return error;
+}
+
+static int source_refuse(int error, const char *source, const char *target)
+{
+    return report_error(error, "%s %s", target[0] != '\0' ? "--add" : "--rootfs", source);
+}
+
+static int source_digest(void *context, const char *source, const char *target)
+{
+    struct digest *digest = context;
+
+    if (target[0] != '\0')
+        digest_add_string(digest, target);
+    int error = digest_add_tree_shape(digest, source);
+    return error < 0 ? source_refuse(error, source, target) : 0;
+}
+
+static int key_make(const struct image *image, char key[DIGEST_HEX_SIZE])
+{
+    const struct image_request *request = image->request;
+    struct digest digest;
+
+    digest_start(&digest);
+    digest_add_string(&digest, IMAGE_FORMAT);
+    digest_add_string(&digest, image->package_tree != NULL ? path_name(image->package_tree) : "");
+    int error = sources_visit(request, source_digest, &digest);
     const struct text *const texts[] = {&image->user, &image->arguments, &image->environment, &image->batch};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         digest_add(&digest, &texts[i]->length, sizeof(texts[i]->length));
@@ -200,30 +217,15 @@ static int key_make(const struct image *image, char key[DIGEST_HEX_SIZE])
     return error;
 }
 
-static int sources_overlay(const struct image_request *request, const char *root)
+static int source_overlay(void *context, const char *source, const char *target)
 {
-    int error = 0;
+    /* The file that SRC stands for, where SRC is a link to it. */
+    char *real = path_absolute(source);
+    char *place = text_join("%s%s", (const char *)context, target);
 
-    for (size_t i = 0; error == 0 && i < request->rootfs.count; i++) {
-        char *directory = path_absolute(request->rootfs.items[i]);
-        error = tree_overlay(directory, root);
-        free(directory);
-    }
-    for (size_t i = 0; error == 0 && i < request->adds.count; i++) {
-        char *source = NULL;
-        char *target = NULL;
-        error = add_split(request->adds.items[i], &source, &target);
-        if (error < 0)
-            break;
-        /* The file that SRC stands for, where SRC is a link to it. */
-        char *real = path_absolute(source);
-        char *place = text_join("%s%s", root, target);
-        error = tree_overlay(real, place);
-        free(place);
-        free(real);
-        free(source);
-        free(target);
-    }
+    int error = tree_overlay(real, place);
+    free(place);
+    free(real);
     return error;
 }
 
@@ -290,7 +292,7 @@ static int image_build(const struct image *image, const char *path)
     if (error == 0 && image->package_tree != NULL)
         error = tree_overlay(image->package_tree, work);
     if (error == 0)
-        error = sources_overlay(image->request, work);
+        error = sources_visit(image->request, source_overlay, work);
     if (error == 0) {
         mount_points_make(work);
         error = texts_write(image, work);
@@ -339,35 +341,23 @@ static void images_prune(const char *directory)
     }
 }
 
+static int source_measure(void *context, const char *source, const char *target)
+{
+    struct tree_measure measure;
+    uint64_t *bytes = context;
+    char *real = path_absolute(source);
+
+    int error = tree_measure(real, &measure);
+    free(real);
+    *bytes += measure.blocks * BLOCK_BYTES;
+    return error < 0 ? source_refuse(error, source, target) : 0;
+}
+
 /* About what the files of --rootfs and --add take in memory; what packages bring is not in it. */
 int image_measure(const struct image_request *request, uint64_t *bytes)
 {
-    struct tree_measure measure;
-    int error = 0;
-
     *bytes = 0;
-    for (size_t i = 0; error == 0 && i < request->rootfs.count; i++) {
-        error = tree_measure(request->rootfs.items[i], &measure);
-        if (error < 0)
-            report_error(error, "--rootfs %s", request->rootfs.items[i]);
-        *bytes += measure.blocks * BLOCK_BYTES;
-    }
-    for (size_t i = 0; error == 0 && i < request->adds.count; i++) {
-        char *source = NULL;
-        char *target = NULL;
-        error = add_split(request->adds.items[i], &source, &target);
-        if (error < 0)
-            break;
-        char *real = path_absolute(source);
-        error = tree_measure(real, &measure);
-        if (error < 0)
-            report_error(error, "--add %s", source);
-        *bytes += measure.blocks * BLOCK_BYTES;
-        free(real);
-        free(source);
-        free(target);
-    }
-    return error;
+    return sources_visit(request, source_measure, bytes);
 }
 
 /* Gives the image's path, building it where needed; the caller frees the path and must not write the file. */
