@@ -113,6 +113,10 @@ void inet_stream_established(struct inet_stream *stream);
 /* Core lock held: what poll and sleepers are to see after the end. error: positive, or 0. */
 void inet_stream_end(struct inet_stream *stream, int error);
 
+/* inet_stream_connect.c */
+int inet_stream_bind(struct socket *socket, const struct fs_context *context, const void *address, size_t address_bytes);
+int inet_stream_connect(struct socket *socket, const struct fs_context *context, const void *address, size_t address_bytes, bool nonblocking);
+
 /* inet_stream_send.c; the first five are called under the core lock. */
 void inet_stream_feed(struct inet_stream *stream);
 /* Feeds those whose windows may have opened; true if there were any. */
