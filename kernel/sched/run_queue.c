@@ -215,7 +215,17 @@ static unsigned int run_queue_choose(const struct thread *thread)
     return allowed & cpu_bit(thread->cpu) ? thread->cpu : bits_lowest(allowed);
 }
 
-/* A thread has come into the queue: tells its CPU if it should do something about it. Locked; unlocks. */
+/*
+ * The queue's virtual time as of now, before a thread is placed by it: a thread that runs alone is not accounted until somebody comes, and who
+ * came by the time of then would have the CPU for as long as that.
+ */
+static void run_queue_refresh(struct run_queue *queue)
+{
+    if (queue->current != queue->idle)
+        run_queue_account(queue);
+}
+
+/* A thread has come into the queue, which was refreshed: tells its CPU if it should do something about it. Locked; unlocks. */
 static void run_queue_announce(struct run_queue *queue, const struct thread *thread)
 {
     bool kick = false;
@@ -226,7 +236,6 @@ static void run_queue_announce(struct run_queue *queue, const struct thread *thr
         load_note_activity();
         kick = true;
     } else {
-        run_queue_account(queue);
         if ((int64_t)(thread->virtual_time_ns + WAKE_GRANULARITY_NS - queue->current->virtual_time_ns) < 0)
             kick = true;
         else if (here)
@@ -253,6 +262,7 @@ static void run_queue_place(struct thread *thread, uint64_t from_ns)
     for (;;) {
         struct run_queue *queue = run_queue_of(run_queue_choose(thread));
         spinlock_lock(&queue->lock);
+        run_queue_refresh(queue);
         run_queue_rebase(thread, from_ns, queue->minimum_ns);
         run_queue_insert(queue, thread);
         /* Who changes the mask, or closes the queue, looks for threads after it: one of us sees the other. */
@@ -296,6 +306,7 @@ bool run_queue_wake(struct thread *thread, int result, bool interrupt)
         return false;
     }
     thread->wake_result = result;
+    run_queue_refresh(queue);
     run_queue_place_woken(queue, thread);
     if (run_queue_choose(thread) == queue->cpu) {
         run_queue_insert(queue, thread);
@@ -457,6 +468,8 @@ static void run_queue_balance(struct run_queue *queue)
     if (shortest == queue)
         return;
     run_queue_lock_two(queue, shortest);
+    run_queue_refresh(queue);
+    run_queue_refresh(shortest);
     struct thread *thread = run_queue_pull(queue, shortest);
     spinlock_unlock(&queue->lock);
     if (thread)

@@ -86,6 +86,35 @@ static void shares_test(void)
     tap_case(switches > 5, "slices end: %llu times for one of them", (unsigned long long)switches);
 }
 
+/* Who comes to a thread that has run alone for long has no more than its share from then on. */
+static bool newcomer_measure(uint64_t *old_ms, uint64_t *new_ms)
+{
+    uint64_t start_ns = clock_monotonic_ns();
+
+    hogs_end_ns = start_ns + 900 * MS;
+    struct thread *old = start("old hog", hog, NULL);
+    pause_for(300 * MS); /* nobody else runs, or wakes */
+    struct thread *new = start("new hog", hog, NULL);
+    uint64_t before_ns = thread_run_time_ns(old);
+    bool good = all_ended();
+    *old_ms = (thread_run_time_ns(old) - before_ns) / MS;
+    *new_ms = thread_run_time_ns(new) / MS;
+    thread_release(old);
+    thread_release(new);
+    return good && *old_ms > 0 && *new_ms < *old_ms * 2 && *old_ms < *new_ms * 2;
+}
+
+static void newcomer_test(void)
+{
+    uint64_t old_ms, new_ms;
+    bool good = newcomer_measure(&old_ms, &new_ms);
+
+    for (int again = 0; again < 4 && !good; again++)
+        good = newcomer_measure(&old_ms, &new_ms);
+    tap_case(good, "who comes late shares: the old thread ran %llu ms from then on, the new one %llu", (unsigned long long)old_ms,
+             (unsigned long long)new_ms);
+}
+
 /* A sleeper gets the CPU from a hog when its time comes. */
 static uint64_t latest_ns;
 static unsigned int times_late; /* where the host gives the processor to others, some are: not all */
@@ -401,6 +430,7 @@ void first_program_run(void)
     scheduler_load(load, &runnable, &before);
     tap_count_resources();
     shares_test();
+    newcomer_test();
     latency_test();
     timers_test();
     waking_test();
