@@ -20,6 +20,7 @@ tab=$(printf '\t')
 sample() {
     case ${ICOUNT:-no},$3 in
     yes,ns) set -- "$1" "$2" instructions "${4:-1}" ;;
+    yes,ms) set -- "$1" "$2" Minstr. "${4:-1}" ;;
     yes,MB/s) set -- "$1" "$2" B/1000instr. "${4:-1}" ;;
     esac
     if awk -v v="$2" 'BEGIN { exit !(v ~ /^[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$/) }'; then
