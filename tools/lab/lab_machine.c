@@ -108,8 +108,9 @@ static void qemu_arguments(struct text_list *a, const struct lab_state *state, c
     text_list_add(a, "-kernel");
     text_list_format(a, "%s/xen", image);
     text_list_add(a, "-append");
-    text_list_add(a, "console=com1 com1=115200 dom0_mem=1024M,max:1024M dom0_max_vcpus=2 cpuidle=0 bootscrub=0 guest_loglvl=all "
-                     "conring_size=1M spec-ctrl=eager-fpu");
+    /* Two vCPUs of dom0's on one processor: one waited for the other for ever. */
+    text_list_format(a, "console=com1 com1=115200 dom0_mem=1024M,max:1024M dom0_max_vcpus=%d cpuidle=0 bootscrub=0 guest_loglvl=all "
+                        "conring_size=1M spec-ctrl=eager-fpu", icount ? 1 : 2);
     text_list_add(a, "-initrd");
     text_list_format(a, "%s/vmlinuz console=hvc0 quiet%s,%s/initramfs.gz", image, threads ? " guests_not_on_cpu0" : "", image);
     text_list_add(a, "-drive");
