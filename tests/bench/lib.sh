@@ -68,6 +68,10 @@ guest() {
         > "$WORK/out" 2> "$WORK/err" < /dev/null
 }
 
+# bench_roots: the places of a root that can be measured. Where instructions are counted, not on a disk: to wait for
+# one takes no instructions, and the clock jumps.
+bench_roots() { if [ "${ICOUNT:-no}" = yes ]; then echo ramdisk; else echo ramdisk disk; fi; }
+
 # figure NAME: a number of what --stats told; stage NAME: one of its line on the boot, NAME=NUMBER, whose names may be a figure's, too.
 figure() { sed -n "s/^xenolith: $1: \([0-9]*\).*/\1/p" "$WORK/err" | head -1; }
 stage() { sed -n "s/^xenolith: boot: .*\b$1=\([0-9]*\).*/\1/p" "$WORK/err" | head -1; }
