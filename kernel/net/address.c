@@ -123,6 +123,16 @@ bool address_is_local(const ip_addr_t *address)
     return false;
 }
 
+void address_any_is_loopback(ip_addr_t *remote)
+{
+    if (!ip_addr_isany(remote))
+        return;
+    if (IP_IS_V6(remote))
+        IP_ADDR6_HOST(remote, 0, 0, 0, 1);
+    else
+        ip_addr_set_ip4_u32_val(*remote, PP_HTONL(IPADDR_LOOPBACK));
+}
+
 bool address_is_broadcast(const ip_addr_t *address)
 {
     struct netif *netif;

@@ -25,6 +25,8 @@ bool address_is_bindable(const ip_addr_t *address);
 bool address_is_local(const ip_addr_t *address);
 /* For a connection to one of our own addresses the source is that address (127/8: 127.0.0.1). Core lock held. */
 void address_select_source(const ip_addr_t *remote, ip_addr_t *local);
+/* A destination that is no address becomes loopback of its family, as in Linux. */
+void address_any_is_loopback(ip_addr_t *remote);
 /* Is it a broadcast address of some interface? Core lock held. */
 bool address_is_broadcast(const ip_addr_t *address);
 /* As 16 bytes, IPv4 mapped; for comparison and hashing. */

@@ -214,16 +214,6 @@ static int datagram_bind(struct socket *socket, const struct fs_context *context
     return error;
 }
 
-static void any_is_loopback(struct endpoint *remote)
-{
-    if (!ip_addr_isany(&remote->address))
-        return;
-    if (IP_IS_V6_VAL(remote->address))
-        IP_ADDR6_HOST(&remote->address, 0, 0, 0, 1);
-    else
-        ip_addr_set_ip4_u32_val(remote->address, PP_HTONL(IPADDR_LOOPBACK));
-}
-
 /* Core lock held: the interface and source address for a destination. */
 static int choose_route(struct inet_datagram *datagram, const struct datagram_control *control, const ip_addr_t *remote, struct netif **netif, ip_addr_t *source)
 {
@@ -317,7 +307,7 @@ static int datagram_connect(struct socket *socket, const struct fs_context *cont
     int error = address_parse(socket->family, datagram->options.v6_only, address, address_bytes, &remote);
     if (error != 0)
         return error;
-    any_is_loopback(&remote);
+    address_any_is_loopback(&remote.address);
     network_lock();
     error = connect_locked(datagram, &remote);
     network_unlock();
@@ -405,7 +395,7 @@ static int send_destination(struct inet_datagram *datagram, const struct socket_
             if (error != 0)
                 return error;
         }
-        any_is_loopback(remote);
+        address_any_is_loopback(&remote->address);
         return remote->port == 0 ? -EINVAL : 0;
     }
     network_lock();

@@ -123,12 +123,7 @@ static int stream_start(struct inet_stream *stream, struct endpoint *remote)
 {
     bool bound_here;
 
-    if (ip_addr_isany(&remote->address)) { /* Linux takes it for loopback */
-        if (IP_IS_V6_VAL(remote->address))
-            IP_ADDR6_HOST(&remote->address, 0, 0, 0, 1);
-        else
-            ip_addr_set_ip4_u32_val(remote->address, PP_HTONL(IPADDR_LOOPBACK));
-    }
+    address_any_is_loopback(&remote->address);
     if (ip_addr_ismulticast(&remote->address) || address_is_broadcast(&remote->address))
         return -ENETUNREACH;
     int error = stream_choose_source(stream, remote, &bound_here);
