@@ -444,6 +444,8 @@ static struct thread *run_queue_pull(struct run_queue *from, struct run_queue *t
         struct thread *thread = tree_entry(node, struct thread, run_node);
         if (!run_queue_allows(to, thread))
             continue;
+        run_queue_refresh(from);
+        run_queue_refresh(to);
         run_queue_remove(from, thread);
         run_queue_rebase(thread, from->minimum_ns, to->minimum_ns);
         run_queue_insert(to, thread);
@@ -468,8 +470,6 @@ static void run_queue_balance(struct run_queue *queue)
     if (shortest == queue)
         return;
     run_queue_lock_two(queue, shortest);
-    run_queue_refresh(queue);
-    run_queue_refresh(shortest);
     struct thread *thread = run_queue_pull(queue, shortest);
     spinlock_unlock(&queue->lock);
     if (thread)
