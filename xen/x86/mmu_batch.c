@@ -8,7 +8,7 @@
 #include "xen/machine/hypercall.h"
 #include "xen/x86/frames.h"
 
-static void batch_send(struct mmu_batch *batch)
+void mmu_batch_send(struct mmu_batch *batch)
 {
     unsigned int done = 0;
 
@@ -24,16 +24,11 @@ static void batch_send(struct mmu_batch *batch)
 
 void mmu_batch_add(struct mmu_batch *batch, pfn_t table, unsigned int index, uint64_t value, unsigned int command)
 {
-    if (batch->count == MMU_BATCH_ENTRIES)
-        batch_send(batch);
-    batch->updates[batch->count++] = (struct mmu_update){
-        .ptr = (frames_gfn(table).number << PAGE_SHIFT) | (index * 8u) | command,
-        .val = value,
-    };
+    mmu_batch_put(batch, (frames_gfn(table).number << PAGE_SHIFT) | (index * 8u) | command, value);
 }
 
 int mmu_batch_flush(struct mmu_batch *batch)
 {
-    batch_send(batch);
+    mmu_batch_send(batch);
     return batch->error;
 }

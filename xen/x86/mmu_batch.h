@@ -29,7 +29,17 @@ static inline void mmu_batch_init(struct mmu_batch *batch)
     batch->error = 0;
 }
 
-/* `command` is MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD. Sends by itself when full. */
+void mmu_batch_send(struct mmu_batch *batch);
+
+/* An update for the entry at a machine address, with its command in the lowest bits. Sends by itself when full. */
+static inline void mmu_batch_put(struct mmu_batch *batch, uint64_t place, uint64_t value)
+{
+    if (unlikely(batch->count == MMU_BATCH_ENTRIES))
+        mmu_batch_send(batch);
+    batch->updates[batch->count++] = (struct mmu_update){ .ptr = place, .val = value };
+}
+
+/* `command` is MMU_NORMAL_PT_UPDATE or MMU_PT_UPDATE_PRESERVE_AD. */
 void mmu_batch_add(struct mmu_batch *batch, pfn_t table, unsigned int index, uint64_t value, unsigned int command);
 /* Sends the rest; 0 or the first error of all. */
 int mmu_batch_flush(struct mmu_batch *batch);

@@ -7,7 +7,7 @@
 
 #include "kernel/base/panic.h"
 
-static uint64_t entry_rights(uint32_t flags)
+uint64_t page_entry_rights(uint32_t flags)
 {
     uint64_t rights = PAGE_TABLE_PRESENT | PAGE_TABLE_USER | (flags & PAGING_UNUSED ? 0 : PAGE_TABLE_ACCESSED);
 
@@ -29,7 +29,7 @@ uint64_t page_entry_encode(const struct paging_entry *entry)
 {
     if (!(entry->flags & (PAGING_READ | PAGING_WRITE | PAGING_EXECUTE)))
         return entry_prot_none(entry->pfn, entry->flags & PAGING_COPY_ON_WRITE ? PAGE_TABLE_COPY_ON_WRITE : 0);
-    return (frames_gfn(entry->pfn).number << PAGE_SHIFT) | entry_rights(entry->flags);
+    return (frames_gfn(entry->pfn).number << PAGE_SHIFT) | page_entry_rights(entry->flags);
 }
 
 struct paging_entry page_entry_decode(uint64_t value)

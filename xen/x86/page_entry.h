@@ -13,6 +13,8 @@
 #define PAGE_ENTRY_OURS                                                                             \
     (PAGE_TABLE_FRAME_MASK | PAGE_TABLE_PRESENT | PAGE_TABLE_WRITE | PAGE_TABLE_NO_EXECUTE | PAGE_TABLE_COPY_ON_WRITE)
 
+/* Of an entry that is present: all but the frame. */
+uint64_t page_entry_rights(uint32_t flags);
 uint64_t page_entry_encode(const struct paging_entry *entry);
 struct paging_entry page_entry_decode(uint64_t value);
 /* The entry `old` with another protection. */

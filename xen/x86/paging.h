@@ -41,7 +41,7 @@ struct paging_entry {
 struct paging_fresh_table {
     uint64_t address; /* of the first page it maps */
     pfn_t table;
-    uint16_t first, last, stores; /* entries that were written lie between; how often one was */
+    uint16_t stores;  /* how often an entry was written */
 };
 
 /* Locks: l lock; o the owner. */

@@ -60,18 +60,29 @@ struct run {
     const struct paging_entry *entries;
     const gfn_t *frames;
     uint32_t protection; /* of frames */
+    uint32_t flags;      /* of the last entry that was encoded, and what they come to: */
+    uint64_t rights;
 };
 
 /* The entry of the run's i-th page; 0: it is left as it is. */
-static uint64_t run_value(const struct run *run, size_t i)
+static inline uint64_t run_value(struct run *run, size_t i)
 {
     if (run->frames)
         return page_entry_kernel(run->frames[i], run->protection);
-    return run->entries[i].flags != 0 ? page_entry_encode(&run->entries[i]) : 0;
+    const struct paging_entry *entry = &run->entries[i];
+    if (entry->flags == 0)
+        return 0;
+    if (!(entry->flags & (PAGING_READ | PAGING_WRITE | PAGING_EXECUTE)))
+        return page_entry_encode(entry);
+    if (entry->flags != run->flags) {
+        run->flags = entry->flags;
+        run->rights = page_entry_rights(entry->flags);
+    }
+    return (frames_gfn(entry->pfn).number << PAGE_SHIFT) | run->rights;
 }
 
 /* Fills a new L1 with the run. The entry that links it, or 0: out of memory. Root's lock held. */
-static uint64_t l1_make(struct page_change *change, unsigned int first, const struct run *run, size_t count)
+static uint64_t l1_make(struct page_change *change, unsigned int first, struct run *run, size_t count)
 {
     bool few = count <= FEW_ENTRIES; /* worth a table that is kept */
     pfn_t l1;
@@ -93,7 +104,7 @@ static uint64_t l1_make(struct page_change *change, unsigned int first, const st
 
 /* Hangs an L1 that holds the run below `table` of `level`, with what is missing between. 0 or -ENOMEM. Root's lock held. */
 static int l1_build(struct paging_root *root, struct page_change *change, pfn_t table, unsigned int level, uint64_t address,
-                    const struct run *run, size_t count)
+                    struct run *run, size_t count)
 {
     int error = 0;
     pfn_t next;
@@ -114,7 +125,7 @@ static int l1_build(struct paging_root *root, struct page_change *change, pfn_t 
 }
 
 /* Writes the run into the L1 of a fresh root. 0, -ENOMEM, -ENOSPC. Root's lock held. */
-static int fresh_write(struct paging_root *root, uint64_t address, const struct run *run, size_t count)
+static int fresh_write(struct paging_root *root, uint64_t address, struct run *run, size_t count)
 {
     unsigned int first = page_table_index(address, 1);
     struct paging_fresh_table *fresh;
@@ -125,15 +136,13 @@ static int fresh_write(struct paging_root *root, uint64_t address, const struct 
         if (value == 0)
             continue;
         write_once(table_at(fresh->table)[first + i], value);
-        fresh->first = (uint16_t)minimum(fresh->first, first + i);
-        fresh->last = (uint16_t)maximum(fresh->last, first + i);
         fresh->stores = (uint16_t)minimum(fresh->stores + 1u, 0xffffu);
     }
     return error;
 }
 
 /* Writes the run into the L1 for `address`, making it if need be. It does not cross its end. Root's lock held. */
-static int l1_write(struct paging_root *root, struct page_change *change, uint64_t address, const struct run *run, size_t count)
+static int l1_write(struct paging_root *root, struct page_change *change, uint64_t address, struct run *run, size_t count)
 {
     unsigned int first = page_table_index(address, 1);
     pfn_t table;
@@ -149,13 +158,14 @@ static int l1_write(struct paging_root *root, struct page_change *change, uint64
     unsigned int level = walk_to(root->table, address, 1, &table);
     if (level > 1)
         return l1_build(root, change, table, level, address, run, count);
+    uint64_t place = (frames_gfn(table).number << PAGE_SHIFT) | MMU_NORMAL_PT_UPDATE;
     for (size_t i = 0; i < count; i++) {
         uint64_t value = run_value(run, i);
         if (value == 0)
             continue;
         if (table_read(table, first + (unsigned int)i) & PAGE_TABLE_PRESENT)
             page_change_flush(change, address + i * PAGE_SIZE);
-        page_change_add(change, table, first + (unsigned int)i, value);
+        mmu_batch_put(&change->batch, place + (first + i) * sizeof(uint64_t), value);
     }
     return 0;
 }

@@ -70,6 +70,22 @@ void table_op(unsigned int command, pfn_t table)
         panic("Xen refuses operation %u on a page table: error %ld", command, error);
 }
 
+/* Where to look for an entry from `index` on. Tables are mostly empty: eight at a time. */
+static inline unsigned int table_skip(pfn_t table, unsigned int index, unsigned int limit)
+{
+    const uint64_t *entries = table_at(table);
+
+    while (index % 8 == 0 && index < limit && (entries[index] | entries[index + 1] | entries[index + 2] | entries[index + 3] | entries[index + 4] |
+                                               entries[index + 5] | entries[index + 6] | entries[index + 7]) == 0)
+        index += 8;
+    return index;
+}
+
+/* The entries of [start, limit) that are not empty; `limit` is a multiple of eight. */
+#define table_for_each_used(index, table, start, limit)                                                                                \
+    for (unsigned int index = table_skip(table, start, limit); index < (limit); index = table_skip(table, index + 1, limit))          \
+        if (table_read(table, index) != 0)
+
 /* ---- Tables that are kept ------------------------------------------------------------------------------------------------ */
 
 int kernel_l3_make(struct page_change *change)
@@ -229,7 +245,7 @@ int fresh_table_find(struct paging_root *root, uint64_t address, bool make, stru
         return error;
     for (unsigned int i = root->fresh_count++; i > place; i--)
         root->fresh_tables[i] = root->fresh_tables[i - 1];
-    root->fresh_tables[place] = (struct paging_fresh_table){ base, table, .first = PAGE_TABLE_ENTRIES };
+    root->fresh_tables[place] = (struct paging_fresh_table){ base, table, .stores = 0 };
     root->table_pages++;
     return 0;
 }
@@ -269,9 +285,8 @@ static uint64_t seal_table(struct page_change *change, const struct paging_fresh
         direct_map_set_writable(&change->batch, fresh->table, false);
         return link_to(fresh->table);
     }
-    for (unsigned int i = fresh->first; i <= fresh->last; i++)
-        if (table_read(fresh->table, i) != 0)
-            page_change_add(change, table, i, table_read(fresh->table, i));
+    table_for_each_used(i, fresh->table, 0, PAGE_TABLE_ENTRIES)
+        page_change_add(change, table, i, table_read(fresh->table, i));
     paging_tables->free(fresh->table);
     return link_to(table) | PAGE_TABLE_KEPT;
 }
@@ -317,11 +332,21 @@ int root_seal_pv(struct paging_root *root)
 
 /* ---- The end -------------------------------------------------------------------------------------------------------- */
 
+#define GROUP_ENTRIES 64u
+
 /* An L1 that was unlinked. */
 struct loose_l1 {
     uint64_t address;
     pfn_t table;
     bool kept;
+    uint16_t first, count; /* kept: what it held, in its group */
+};
+
+/* Unlinked L1s that are emptied, or made ordinary memory, in one go, and what kept ones held. */
+struct group {
+    unsigned int count;
+    uint16_t indices[GROUP_ENTRIES];
+    struct paging_entry entries[GROUP_ENTRIES];
 };
 
 /* What was unlinked in one go. */
@@ -332,23 +357,11 @@ struct apart {
     struct page_change change;
 };
 
-/* The first entry from `index` on that is not empty; `limit` where there is none. Tables are mostly empty: four at a time. */
-static unsigned int table_next_used(pfn_t table, unsigned int index, unsigned int limit)
-{
-    const uint64_t *entries = table_at(table);
-
-    while (index < limit && entries[index] == 0) {
-        index++;
-        while (index % 4 == 0 && index < limit && (entries[index] | entries[index + 1] | entries[index + 2] | entries[index + 3]) == 0)
-            index += 4;
-    }
-    return index;
-}
-
 /* Unlinks what hangs below a table that begins at `address`. False: there is more than goes into one go. */
 static bool apart_gather(struct apart *apart, pfn_t table, unsigned int level, uint64_t address, unsigned int limit)
 {
-    for (unsigned int i = table_next_used(table, 0, limit); i < limit; i = table_next_used(table, i + 1, limit)) {
+    table_for_each_used(i, table, 0, limit)
+    {
         uint64_t at = address + ((uint64_t)i << (PAGE_SHIFT + 9 * (level - 1)));
         pfn_t next;
         if (!table_next(table, i, &next))
@@ -360,7 +373,7 @@ static bool apart_gather(struct apart *apart, pfn_t table, unsigned int level, u
         if (level > 2)
             apart->upper[apart->upper_count++] = (struct upper){ next, level - 1 };
         else
-            apart->l1[apart->l1_count++] = (struct loose_l1){ at, next, (table_read(table, i) & PAGE_TABLE_KEPT) != 0 };
+            apart->l1[apart->l1_count++] = (struct loose_l1){ .address = at, .table = next, .kept = table_read(table, i) & PAGE_TABLE_KEPT };
         page_change_add(&apart->change, table, i, 0);
     }
     return true;
@@ -368,38 +381,58 @@ static bool apart_gather(struct apart *apart, pfn_t table, unsigned int level, u
 
 static void l1_tell(pfn_t table, uint64_t address, paging_gone gone, void *context)
 {
-    for (unsigned int i = table_next_used(table, 0, PAGE_TABLE_ENTRIES); i < PAGE_TABLE_ENTRIES;
-         i = table_next_used(table, i + 1, PAGE_TABLE_ENTRIES)) {
+    table_for_each_used(i, table, 0, PAGE_TABLE_ENTRIES)
+    {
         struct paging_entry entry = page_entry_decode(table_read(table, i));
         gone(context, address + i * PAGE_SIZE, &entry);
     }
 }
 
-/* Empties a pinned L1 and gives it back. False: it holds too much for that, and is an ordinary one now. */
-static bool kept_l1_give(struct page_change *change, const struct loose_l1 *l1, paging_gone gone, void *context)
+/* Adds to the group what empties a pinned L1. False: it holds too much for that, and is an ordinary one now. */
+static bool kept_l1_empty(struct page_change *change, struct group *group, struct loose_l1 *l1)
 {
-    struct paging_entry entries[KEPT_L1_ENTRIES];
-    uint16_t indices[KEPT_L1_ENTRIES];
-    size_t count = 0;
-
-    for (unsigned int i = table_next_used(l1->table, 0, PAGE_TABLE_ENTRIES); i < PAGE_TABLE_ENTRIES;
-         i = table_next_used(l1->table, i + 1, PAGE_TABLE_ENTRIES)) {
-        if (count == KEPT_L1_ENTRIES) {
+    l1->first = (uint16_t)group->count;
+    table_for_each_used(i, l1->table, 0, PAGE_TABLE_ENTRIES)
+    {
+        if (group->count == l1->first + KEPT_L1_ENTRIES) {
+            change->batch.count -= KEPT_L1_ENTRIES;
+            group->count = l1->first;
             table_op(MMUEXT_UNPIN_TABLE, l1->table);
             return false;
         }
-        indices[count] = (uint16_t)i;
-        entries[count++] = page_entry_decode(table_read(l1->table, i));
+        group->indices[group->count] = (uint16_t)i;
+        group->entries[group->count++] = page_entry_decode(table_read(l1->table, i));
+        page_change_add(change, l1->table, i, 0);
     }
+    l1->count = (uint16_t)(group->count - l1->first);
+    return true;
+}
+
+/* Empties unlinked L1s, as many as go into one batch, and frees them; by address, as `gone` is to be told. Answers how many. */
+static size_t group_release(struct page_change *change, struct loose_l1 *l1, size_t count, paging_gone gone, void *context)
+{
+    struct group group = { .count = 0 };
+    size_t taken = 0;
+
     cpu_events_mask();
-    for (size_t i = 0; i < count; i++)
-        page_change_add(change, l1->table, indices[i], 0);
+    for (; taken < count && change->batch.count + KEPT_L1_ENTRIES <= GROUP_ENTRIES; taken++) {
+        l1[taken].kept = l1[taken].kept && kept_l1_empty(change, &group, &l1[taken]);
+        if (!l1[taken].kept)
+            direct_map_set_writable(&change->batch, l1[taken].table, true);
+    }
     page_change_commit(change, NULL);
     cpu_events_unmask();
-    for (size_t i = 0; i < count && gone; i++)
-        gone(context, l1->address + indices[i] * PAGE_SIZE, &entries[i]);
-    table_give(1, l1->table);
-    return true;
+    for (size_t i = 0; i < taken; i++) {
+        if (gone && !l1[i].kept)
+            l1_tell(l1[i].table, l1[i].address, gone, context);
+        for (unsigned int at = l1[i].first; gone && l1[i].kept && at < l1[i].first + l1[i].count; at++)
+            gone(context, l1[i].address + group.indices[at] * PAGE_SIZE, &group.entries[at]);
+        if (l1[i].kept)
+            table_give(1, l1[i].table);
+        else
+            paging_tables->free(l1[i].table);
+    }
+    return taken;
 }
 
 /* Takes apart all that hangs below the root's user entries; nobody else changes it. `gone` may be NULL: then there are no pages. */
@@ -416,21 +449,8 @@ static void root_take_apart(struct paging_root *root, paging_gone gone, void *co
         page_change_flush_all(&apart.change);
         page_change_commit(&apart.change, &root->cpu_mask);
         spinlock_unlock(&root->lock);
-        size_t ordinary = 0;
-        for (size_t i = 0; i < apart.l1_count; i++) {
-            if (apart.l1[i].kept && kept_l1_give(&apart.change, &apart.l1[i], gone, context))
-                continue;
-            if (gone)
-                l1_tell(apart.l1[i].table, apart.l1[i].address, gone, context);
-            apart.l1[ordinary++] = apart.l1[i];
-        }
-        cpu_events_mask();
-        for (size_t i = 0; i < ordinary; i++)
-            direct_map_set_writable(&apart.change.batch, apart.l1[i].table, true);
-        page_change_commit(&apart.change, NULL);
-        cpu_events_unmask();
-        while (ordinary > 0)
-            paging_tables->free(apart.l1[--ordinary].table);
+        for (size_t done = 0; done < apart.l1_count;)
+            done += group_release(&apart.change, &apart.l1[done], apart.l1_count - done, gone, context);
         while (apart.upper_count > 0)
             upper_give(&apart.upper[--apart.upper_count]);
     } while (!all);
