@@ -50,8 +50,8 @@ static int print_doors(struct text_buffer *text, void *data)
     for (uint32_t number = 0; number < SYSTEM_CALL_LIMIT; number++)
         calls += system_call_count(number);
     code_patch_statistics_get(&doors);
-    text_print(text, "sites %llu\ncalls-by-door %llu\ncalls-by-trap %llu\nsites-refused %llu\nrepairs %llu\n", (unsigned long long)doors.sites,
-               (unsigned long long)(calls > traps ? calls - traps : 0), (unsigned long long)traps, (unsigned long long)doors.refused,
+    text_print(text, "sites %llu\nsites-shared %llu\ncalls-by-door %llu\ncalls-by-trap %llu\nsites-refused %llu\nrepairs %llu\n", (unsigned long long)doors.sites,
+               (unsigned long long)doors.shared, (unsigned long long)(calls > traps ? calls - traps : 0), (unsigned long long)traps, (unsigned long long)doors.refused,
                (unsigned long long)doors.repairs);
     return 0;
 }

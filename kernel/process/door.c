@@ -12,10 +12,9 @@
 void upcall_call_site(struct trap_frame *frame)
 {
     struct address_space *space = task_current()->process->space;
-    uint64_t call = frame->rip - SYSCALL_BYTES;
 
-    if (likely(code_patch_enabled && space) && unlikely(code_patch_due(space, call)))
-        code_patch_call(space, call, (uint32_t)frame->rax);
+    if (likely(code_patch_enabled && space))
+        code_patch_seen(space, frame->rip - SYSCALL_BYTES, (uint32_t)frame->rax);
 }
 
 bool door_repair(struct task *task, struct trap_frame *frame, bool breakpoint)

@@ -31,6 +31,7 @@
 #define AREA_LARGE_PAGES 512u  /* MADV_HUGEPAGE */
 #define AREA_SMALL_PAGES 1024u /* MADV_NOHUGEPAGE */
 #define AREA_PATCHED 2048u     /* code_patch.c has changed code in it, or its trampolines are here */
+#define AREA_DOORS 4096u       /* pages of the file come with its doors (file_doors.c) */
 
 /* What an area maps; shared by the areas cut from one mapping. Contract filled by vfs (files), vm itself (shared anonymous) and process (vDSO). */
 struct area_backing {

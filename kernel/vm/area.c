@@ -8,6 +8,7 @@
 #include "kernel/base/error.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/vm/address_space_internal.h"
+#include "kernel/vm/file_doors.h"
 
 #define EXPECT_TIMES 8u
 
@@ -59,6 +60,8 @@ void area_attach(struct address_space *space, struct area *area)
     if (cache) {
         mutex_lock(&cache->lock);
         list_add_last(&cache->areas, &area->cache_link);
+        if ((area->flags & (AREA_SHARED | AREA_MAY_WRITE)) == (AREA_SHARED | AREA_MAY_WRITE))
+            file_doors_forget_locked(cache);
         mutex_unlock(&cache->lock);
     }
 }

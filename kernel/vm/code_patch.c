@@ -16,45 +16,19 @@
 #include "kernel/base/bits.h"
 #include "kernel/base/error.h"
 #include "kernel/memory/object_cache.h"
-#include "kernel/vm/address_space_internal.h"
+#include "kernel/vm/code_patch_internal.h"
 #include "xen/machine/cpu.h"
-#include "xen/x86/door.h"
 #include "xen/x86/user_access.h"
 
-#define AREA_BYTES 0x10000ull
-#define AREA_SLOTS (AREA_BYTES / DOOR_TRAMPOLINE_BYTES)
 #define PAGE_SLOTS (PAGE_SIZE / DOOR_TRAMPOLINE_BYTES) /* two words of bits */
-#define AREA_LIMIT 16u
 #define AREA_DISTANCE 0x40000000ull  /* how far from a site its trampolines may be put */
 #define SITE_LIMIT 8192u
-#define SEEN_COUNT 256u
 #define SEEN_WAYS 4u
-#define SEEN_REFUSED 0xffffu
 #define SEEN_COUNT_SHIFT 48
 #define BREAKPOINT 0xcc
 #define PATCH_NEEDS_PAGE 1
 #define PATCH_IS_THERE 2
-
-struct patch {
-    struct door_site site;
-    uint64_t trampoline;
-    uint8_t original[DOOR_JUMP_BYTES], jump[DOOR_JUMP_BYTES];
-};
-
-struct patch_area {
-    uint64_t base;
-    uint64_t used[AREA_SLOTS / 64];
-};
-
-/* Locks: s space->lock; a atomic. */
-struct code_patches {
-    _Atomic uint64_t seen[SEEN_COUNT]; /* a sites that came by `syscall`, by a hash: how often, and the address */
-    struct patch *patches;             /* s */
-    uint32_t patch_count, patch_room;  /* s */
-    struct patch_area *areas[AREA_LIMIT]; /* s */
-    uint32_t area_count;               /* s */
-    bool stopped;                      /* s */
-};
+#define PATCH_NOT_NOW 3
 
 bool code_patch_enabled = true;
 
@@ -63,7 +37,7 @@ static _Atomic uint64_t sites_made, sites_refused, repairs_made;
 
 /* ---- What was seen ------------------------------------------------------------------------------------------------ */
 
-static struct code_patches *patches_of(struct address_space *space)
+struct code_patches *patches_of(struct address_space *space)
 {
     struct code_patches *patches = atomic_load_explicit(&space->patches, memory_order_acquire), *none = NULL;
 
@@ -78,9 +52,9 @@ static struct code_patches *patches_of(struct address_space *space)
 }
 
 /* A call's place in its set; if it has none, that of whichever came least often. So sites that come by turns do not keep each other from being counted. */
-static _Atomic uint64_t *seen_place(struct code_patches *patches, uint64_t call)
+static _Atomic uint64_t *seen_place(_Atomic uint64_t *table, size_t count, uint64_t call)
 {
-    _Atomic uint64_t *set = &patches->seen[(call ^ call >> 7 ^ call >> 14) % (SEEN_COUNT / SEEN_WAYS) * SEEN_WAYS], *least = set;
+    _Atomic uint64_t *set = &table[(call ^ call >> 7 ^ call >> 14) % (count / SEEN_WAYS) * SEEN_WAYS], *least = set;
 
     for (uint32_t way = 0; way < SEEN_WAYS; way++) {
         uint64_t seen = atomic_load_explicit(&set[way], memory_order_relaxed);
@@ -92,25 +66,22 @@ static _Atomic uint64_t *seen_place(struct code_patches *patches, uint64_t call)
     return least;
 }
 
-static void seen_set(_Atomic uint64_t *place, uint64_t call, uint64_t count)
+void seen_set(_Atomic uint64_t *table, size_t count, uint64_t call, uint64_t times)
 {
-    atomic_store_explicit(place, call | count << SEEN_COUNT_SHIFT, memory_order_relaxed);
+    atomic_store_explicit(seen_place(table, count, call), call | times << SEEN_COUNT_SHIFT, memory_order_relaxed);
 }
 
-bool code_patch_due(struct address_space *space, uint64_t call)
+uint64_t seen_count(_Atomic uint64_t *table, size_t count, uint64_t call)
 {
-    struct code_patches *patches = patches_of(space);
+    _Atomic uint64_t *place = seen_place(table, count, call);
+    uint64_t seen = atomic_load_explicit(place, memory_order_relaxed), times = seen >> SEEN_COUNT_SHIFT;
 
-    if (!patches)
-        return false;
-    _Atomic uint64_t *place = seen_place(patches, call);
-    uint64_t seen = atomic_load_explicit(place, memory_order_relaxed), count = seen >> SEEN_COUNT_SHIFT;
     if (seen << (64 - SEEN_COUNT_SHIFT) != call << (64 - SEEN_COUNT_SHIFT))
-        count = 0;
-    if (count == SEEN_REFUSED)
-        return false;
-    seen_set(place, call, ++count);
-    return count >= CODE_PATCH_CALLS;
+        times = 0;
+    if (times == SEEN_REFUSED)
+        return times;
+    atomic_store_explicit(place, call | (times + 1) << SEEN_COUNT_SHIFT, memory_order_relaxed);
+    return times + 1;
 }
 
 /* ---- Trampolines ---------------------------------------------------------------------------------------------------- */
@@ -132,30 +103,29 @@ static bool slot_take(struct patch_area *area, size_t first, size_t last, const 
 }
 
 /* The pages that have been taken from come first. */
-static bool slot_find(struct patch_area *area, const struct door_site *site, struct patch *patch)
+bool slot_find(struct patch_area *area, const struct door_site *site, struct patch *patch)
 {
     bool found = false;
 
-    for (size_t i = 0; !found && i < 2 * AREA_SLOTS / PAGE_SLOTS; i++) {
-        bool fresh = i >= AREA_SLOTS / PAGE_SLOTS;
-        size_t first = i % (AREA_SLOTS / PAGE_SLOTS) * PAGE_SLOTS;
+    for (size_t i = 0; !found && i < 2 * DOOR_AREA_SLOTS / PAGE_SLOTS; i++) {
+        bool fresh = i >= DOOR_AREA_SLOTS / PAGE_SLOTS;
+        size_t first = i % (DOOR_AREA_SLOTS / PAGE_SLOTS) * PAGE_SLOTS;
         bool taken_from = area->used[first / 64] || area->used[first / 64 + 1];
         found = taken_from != fresh && slot_take(area, first, first + PAGE_SLOTS, site, patch);
     }
     return found;
 }
 
-static struct patch_area *area_of_trampoline(struct code_patches *patches, uint64_t trampoline)
+struct patch_area *area_of_trampoline(struct code_patches *patches, uint64_t trampoline)
 {
     for (uint32_t i = 0; i < patches->area_count; i++)
-        if (trampoline - patches->areas[i]->base < AREA_BYTES)
+        if (trampoline - patches->areas[i]->base < DOOR_AREA_BYTES)
             return patches->areas[i];
     return NULL;
 }
 
-static void slot_mark(struct code_patches *patches, uint64_t trampoline, bool used)
+void slot_mark(struct patch_area *area, uint64_t trampoline, bool used)
 {
-    struct patch_area *area = area_of_trampoline(patches, trampoline);
     size_t slot = area ? (trampoline - area->base) / DOOR_TRAMPOLINE_BYTES : 0;
 
     if (area && used)
@@ -164,21 +134,15 @@ static void slot_mark(struct code_patches *patches, uint64_t trampoline, bool us
         area->used[slot / 64] &= ~(1ull << slot % 64);
 }
 
-/* A new place for trampolines near the site, below it where there is room. */
-static int area_add(struct address_space *space, struct code_patches *patches, uint64_t near)
+int patch_area_make(struct address_space *space, struct code_patches *patches, uint64_t place)
 {
-    uint64_t low = near > AREA_DISTANCE + USER_ADDRESS_LOW ? near - AREA_DISTANCE : USER_ADDRESS_LOW;
-    uint64_t place = area_tree_find_gap(space, AREA_BYTES, low, PAGE_ROUND_DOWN(near));
-
-    if (place == 0)
-        place = area_tree_find_gap(space, AREA_BYTES, PAGE_ROUND_DOWN(near), minimum(near + AREA_DISTANCE, USER_ADDRESS_HIGH));
-    if (place == 0 || patches->area_count == AREA_LIMIT || space->area_count >= AREA_COUNT_LIMIT)
+    if (patches->area_count == DOOR_AREA_LIMIT || space->area_count >= AREA_COUNT_LIMIT)
         return -ENOMEM;
-    int error = address_space_admit(space, AREA_BYTES >> PAGE_SHIFT, PAGING_READ | PAGING_EXECUTE, 0);
+    int error = address_space_admit(space, DOOR_AREA_PAGES, PAGING_READ | PAGING_EXECUTE, 0);
     if (error != 0)
         return error;
     struct patch_area *record = memory_allocate_zeroed(sizeof(*record));
-    struct area *area = area_create(space, place, place + AREA_BYTES, PAGING_READ | PAGING_EXECUTE,
+    struct area *area = area_create(space, place, place + DOOR_AREA_BYTES, PAGING_READ | PAGING_EXECUTE,
                                     AREA_MAY_WRITE | AREA_NO_RESERVE | AREA_PATCHED, NULL, 0, area_name);
     if (!record || !area) {
         memory_free(record);
@@ -190,6 +154,17 @@ static int area_add(struct address_space *space, struct code_patches *patches, u
     patches->areas[patches->area_count++] = record;
     area_attach(space, area);
     return 0;
+}
+
+/* A new place for trampolines near the site, below it where there is room. */
+static int area_add(struct address_space *space, struct code_patches *patches, uint64_t near)
+{
+    uint64_t low = near > AREA_DISTANCE + USER_ADDRESS_LOW ? near - AREA_DISTANCE : USER_ADDRESS_LOW;
+    uint64_t place = area_tree_find_gap(space, DOOR_AREA_BYTES, low, PAGE_ROUND_DOWN(near));
+
+    if (place == 0)
+        place = area_tree_find_gap(space, DOOR_AREA_BYTES, PAGE_ROUND_DOWN(near), minimum(near + AREA_DISTANCE, USER_ADDRESS_HIGH));
+    return place != 0 ? patch_area_make(space, patches, place) : -ENOMEM;
 }
 
 static int trampoline_find(struct address_space *space, struct code_patches *patches, struct patch *patch)
@@ -252,8 +227,7 @@ static uint32_t patch_pivot(const struct patch *patch)
     return door_site_is_after(&patch->site) ? SYSCALL_BYTES : 0;
 }
 
-/* The first site at `call` or above; patch_count: none. */
-static uint32_t patch_at(const struct code_patches *patches, uint64_t call)
+uint32_t patch_at(const struct code_patches *patches, uint64_t call)
 {
     uint32_t low = 0, high = patches->patch_count;
 
@@ -274,11 +248,13 @@ static struct patch *patch_find(struct code_patches *patches, uint64_t call)
     return at < patches->patch_count && patches->patches[at].site.call == call ? &patches->patches[at] : NULL;
 }
 
-/* Room for the patch of a call that has none. */
-static struct patch *patch_add(struct code_patches *patches, uint64_t call)
+struct patch *patches_add(struct code_patches *patches, uint64_t call, uint32_t count)
 {
-    if (patches->patch_count == patches->patch_room) {
-        uint32_t room = patches->patch_room ? 2 * patches->patch_room : 32;
+    uint32_t room = patches->patch_room ? patches->patch_room : 32;
+
+    while (room < patches->patch_count + count)
+        room *= 2;
+    if (room > patches->patch_room) {
         struct patch *larger = room <= SITE_LIMIT ? memory_allocate(room * sizeof(*larger)) : NULL;
         if (!larger)
             return NULL;
@@ -289,7 +265,8 @@ static struct patch *patch_add(struct code_patches *patches, uint64_t call)
         patches->patch_room = room;
     }
     struct patch *place = &patches->patches[patch_at(patches, call)];
-    memmove(place + 1, place, (size_t)(&patches->patches[patches->patch_count++] - place) * sizeof(*place));
+    memmove(place + count, place, (size_t)(&patches->patches[patches->patch_count] - place) * sizeof(*place));
+    patches->patch_count += count;
     return place;
 }
 
@@ -331,8 +308,7 @@ static int patch_restore(struct address_space *space, const struct patch *patch)
     return 0;
 }
 
-/* The code around the call, as it is in memory, as far as its page goes: what matters to a site lies in one. */
-static bool site_look(struct patch *patch, const uint8_t *code, uint64_t call, uint32_t number)
+bool site_look(struct patch *patch, const uint8_t *code, uint64_t call, uint32_t number)
 {
     size_t before = call & PAGE_MASK, from = PAGE_SIZE - before;
 
@@ -342,20 +318,25 @@ static bool site_look(struct patch *patch, const uint8_t *code, uint64_t call, u
     return true;
 }
 
-static bool area_is_code(const struct area *area, uint64_t address)
+bool area_is_code(const struct area *area, uint64_t address)
 {
     return area && area->start <= address && area_is_private(area) && area->name != area_name &&
            (area->protection & (PAGING_EXECUTE | PAGING_WRITE)) == PAGING_EXECUTE;
 }
 
-/* 0; PATCH_IS_THERE; PATCH_NEEDS_PAGE: *needed must be a page of the space's own; an error: it cannot be. space->lock held for writing. */
+/*
+ * 0; PATCH_IS_THERE; PATCH_NEEDS_PAGE: *needed must be a page of the space's own; PATCH_NOT_NOW: it is code that may be written to; an error: it cannot
+ * be. space->lock held for writing.
+ */
 static int patch_make(struct address_space *space, struct code_patches *patches, uint64_t call, uint32_t number, uint64_t *needed)
 {
     struct area *area = address_space_find(space, call);
     struct patch found = { .trampoline = 0 };
 
-    if (patches->stopped || !area_is_code(area, call))
+    if (patches->stopped)
         return -EINVAL;
+    if (!area_is_code(area, call))
+        return PATCH_NOT_NOW;
     *needed = call;
     uint8_t *code = own_code(space, call);
     if (!code)
@@ -375,26 +356,23 @@ static int patch_make(struct address_space *space, struct code_patches *patches,
     uint8_t *trampoline = own_code(space, found.trampoline);
     if (!trampoline)
         return PATCH_NEEDS_PAGE;
-    struct patch *patch = old ? old : patch_add(patches, call);
+    struct patch *patch = old ? old : patches_add(patches, call, 1);
     if (!patch)
         return -ENOMEM;
     *patch = found;
-    slot_mark(patches, found.trampoline, true);
+    slot_mark(area_of_trampoline(patches, found.trampoline), found.trampoline, true);
     door_trampoline_write(&found.site, found.trampoline, trampoline, door_entry_address());
     area_set_kind(area, area->protection, area->flags | AREA_PATCHED);
     code_write(space, code - (call - found.site.start), found.jump, patch_pivot(patch), true);
     return 0;
 }
 
-void code_patch_call(struct address_space *space, uint64_t call, uint32_t number)
+static void site_make(struct address_space *space, struct code_patches *patches, uint64_t call, uint32_t number)
 {
-    struct code_patches *patches = patches_of(space);
     uint64_t needed = 0;
     int result = PATCH_NEEDS_PAGE;
     struct page *page;
 
-    if (!patches)
-        return;
     for (int turn = 0; result == PATCH_NEEDS_PAGE && turn < 8; turn++) {
         if (needed != 0 && address_space_get_page(space, needed, PAGING_READ | FAULT_PRIVATE, &page) == 0)
             page_release(page);
@@ -404,9 +382,22 @@ void code_patch_call(struct address_space *space, uint64_t call, uint32_t number
     }
     if (result == 0)
         atomic_fetch_add_explicit(&sites_made, 1, memory_order_relaxed);
-    else if (result != PATCH_IS_THERE)
+    else if (result < 0)
         atomic_fetch_add_explicit(&sites_refused, 1, memory_order_relaxed);
-    seen_set(seen_place(patches, call), call, result == 0 || result == PATCH_IS_THERE ? 0 : SEEN_REFUSED);
+    seen_set(patches->seen, SEEN_COUNT, call, result < 0 ? SEEN_REFUSED : 0);
+}
+
+void code_patch_seen(struct address_space *space, uint64_t call, uint32_t number)
+{
+    struct code_patches *patches = patches_of(space);
+    uint64_t times = patches ? seen_count(patches->seen, SEEN_COUNT, call) : SEEN_REFUSED;
+
+    if (times == SEEN_REFUSED)
+        return;
+    if (times == 1)
+        file_doors_note(space, call, number);
+    if (times >= CODE_PATCH_CALLS)
+        site_make(space, patches, call, number);
 }
 
 uint64_t code_patch_repair(struct address_space *space, uint64_t rip)
@@ -464,12 +455,19 @@ static int patches_drop(struct address_space *space, struct code_patches *patche
         if (!drop || error != 0)
             table[kept++] = table[i];
         else if (inside && gone)
-            slot_mark(patches, table[i].trampoline, false);
+            slot_mark(area_of_trampoline(patches, table[i].trampoline), table[i].trampoline, false);
     }
     if (kept != last)
         memmove(&table[kept], &table[last], (patches->patch_count - last) * sizeof(*table));
     patches->patch_count -= last - kept;
     return error;
+}
+
+/* Whoever made [start, end) what it was has the file's own pages there from now on. */
+static void pages_leave(struct address_space *space, uint64_t start, uint64_t end)
+{
+    for (struct area *area = address_space_find(space, start); area && area->start < end; area = area_next(area))
+        area->flags &= ~AREA_DOORS;
 }
 
 int code_patch_leave(struct address_space *space, uint64_t start, uint64_t end, bool gone)
@@ -480,22 +478,25 @@ int code_patch_leave(struct address_space *space, uint64_t start, uint64_t end, 
     if (!patches)
         return 0;
     for (uint32_t i = 0; i < patches->area_count; i++)
-        trampolines |= patches->areas[i]->base < end && patches->areas[i]->base + AREA_BYTES > start;
+        trampolines |= patches->areas[i]->base < end && patches->areas[i]->base + DOOR_AREA_BYTES > start;
     /* A site lies in one page, and so do all its bytes. */
     int error = trampolines ? patches_drop(space, patches, 0, patches->patch_count, start, end, gone) :
                               patches_drop(space, patches, patch_at(patches, start), patch_at(patches, end), start, end, gone);
-    if (error != 0 || !trampolines)
+    if (error != 0)
         return error;
-    for (uint32_t i = 0; i < patches->area_count;) {
+    if (!gone)
+        pages_leave(space, start, end);
+    for (uint32_t i = 0; trampolines && i < patches->area_count;) {
         struct patch_area *area = patches->areas[i];
-        if (area->base >= end || area->base + AREA_BYTES <= start) {
+        if (area->base >= end || area->base + DOOR_AREA_BYTES <= start) {
             i++;
             continue;
         }
+        door_use_end(patches, area->base);
         memory_free(area);
         patches->areas[i] = patches->areas[--patches->area_count];
     }
-    return 0;
+    return patches->use_count > 0 && gone && !trampolines ? door_uses_tidy(space, patches) : 0;
 }
 
 int code_patch_stop(struct address_space *space)
@@ -531,6 +532,7 @@ static int patches_copy(const struct code_patches *from, struct code_patches *to
         *area = *from->areas[to->area_count];
         to->areas[to->area_count] = area;
     }
+    door_uses_copy(from, to);
     return 0;
 }
 
@@ -552,6 +554,7 @@ void code_patch_free(struct address_space *space)
         return;
     for (uint32_t i = 0; i < patches->area_count; i++)
         memory_free(patches->areas[i]);
+    door_uses_free(patches);
     memory_free(patches->patches);
     memory_free(patches);
     atomic_store_explicit(&space->patches, NULL, memory_order_relaxed);
@@ -566,5 +569,6 @@ void code_patch_statistics_get(struct code_patch_statistics *statistics)
 {
     statistics->sites = atomic_load_explicit(&sites_made, memory_order_relaxed);
     statistics->refused = atomic_load_explicit(&sites_refused, memory_order_relaxed);
+    statistics->shared = file_doors_shared();
     statistics->repairs = atomic_load_explicit(&repairs_made, memory_order_relaxed);
 }

@@ -18,6 +18,7 @@
 
 #include "kernel/base/error.h"
 #include "kernel/vm/address_space_internal.h"
+#include "kernel/vm/file_doors.h"
 #include "kernel/vm/page_cache_internal.h"
 
 #define FAULT_READ_PAGES 32u
@@ -345,10 +346,11 @@ static int fault_map_cached(struct fault *fault, struct page *copy)
         fault->entries[i].flags = 0;
         if (!page || !fault_vacant(fault, i) || page->owner != cache || page->index != first + i || first + i >= limit)
             continue;
+        struct page *doors = file_doors_page(fault->area, first + i);
         if (i == fault->target && copy)
             fault->entries[i] = (struct paging_entry){ page_pfn(copy), fault->area->protection };
         else
-            fault->entries[i] = (struct paging_entry){ page_pfn(page), fault_cached_flags(fault, page) };
+            fault->entries[i] = (struct paging_entry){ page_pfn(doors ? doors : page), fault_cached_flags(fault, page) };
         if (i != fault->target)
             fault->entries[i].flags |= PAGING_UNUSED;
         mapped++;
@@ -357,13 +359,13 @@ static int fault_map_cached(struct fault *fault, struct page *copy)
     if (fault->entries[fault->target].flags != 0) {
         for (size_t i = 0; i < fault->count; i++)
             if (fault->entries[i].flags != 0)
-                page_take(i == fault->target && copy ? copy : fault->pages[i]);
+                page_take(page_from_pfn(fault->entries[i].pfn));
         result = fault_map(fault, mapped);
         if (result != 0) {
             fault_unmap(fault);
             for (size_t i = 0; i < fault->count; i++)
                 if (fault->entries[i].flags != 0)
-                    page_release(i == fault->target && copy ? copy : fault->pages[i]);
+                    page_release(page_from_pfn(fault->entries[i].pfn));
         }
     }
     mutex_unlock(&fault->space->page_lock);

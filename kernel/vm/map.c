@@ -7,6 +7,7 @@
  */
 #include "kernel/base/error.h"
 #include "kernel/vm/address_space_internal.h"
+#include "kernel/vm/file_doors.h"
 
 #define LOW_32_BIT_START 0x40000000ull
 #define LOW_32_BIT_END 0x80000000ull
@@ -74,8 +75,12 @@ static int address_space_choose(struct address_space *space, const struct area_r
             return -EEXIST;
         return 0;
     }
-    *address = address_space_place(space, PAGE_ROUND_UP(request->address), length, request->low_32_bit);
-    return *address != 0 ? 0 : -ENOMEM;
+    uint64_t hint = PAGE_ROUND_UP(request->address), room = hint == 0 ? file_doors_room(request->backing, request->backing_index, request->flags) : 0;
+    *address = address_space_place(space, hint, length + room, request->low_32_bit);
+    if (*address == 0)
+        return -ENOMEM;
+    *address += room;
+    return 0;
 }
 
 /*
@@ -122,6 +127,7 @@ static int address_space_map_locked(struct address_space *space, const struct ar
         }
     }
     area_attach(space, area);
+    file_doors_enter(area);
     area = area_merge(area);
     if (request->ahead || map_is_segment(area))
         area_map_ahead(area);

@@ -13,6 +13,7 @@
 
 #include "kernel/base/bits.h"
 #include "kernel/vm/address_space_internal.h"
+#include "kernel/vm/file_doors.h"
 #include "kernel/vm/page_cache_internal.h"
 
 #define HABIT_LIMIT 3u
@@ -91,6 +92,9 @@ static struct paging_entry ahead_entry(const struct area *area, struct page *pag
             return (struct paging_entry){ page_pfn(copy), protection };
         }
     }
+    struct page *doors = file_doors_page(area, page->index);
+    if (doors)
+        page = doors;
     page_take(page);
     return (struct paging_entry){ page_pfn(page), (protection & ~PAGING_WRITE) | PAGING_COPY_ON_WRITE };
 }

@@ -15,6 +15,7 @@
 
 #include "kernel/base/error.h"
 #include "kernel/memory/object_cache.h"
+#include "kernel/vm/file_doors.h"
 #include "kernel/vm/page_cache_internal.h"
 
 #define READ_WINDOW_RANDOM 4u
@@ -40,6 +41,7 @@ void page_cache_destroy(struct page_cache *cache)
         reclaim_remove(cache);
     mutex_lock(&cache->lock);
     page_cache_drop(cache, 0, UINT64_MAX);
+    file_doors_forget_locked(cache);
     assert(cache->page_count == 0);
     assert(list_empty(&cache->areas));
     mutex_unlock(&cache->lock);

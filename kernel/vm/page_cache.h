@@ -19,6 +19,7 @@
 #include "kernel/vm/io_vector.h"
 
 struct page_cache;
+struct file_doors;
 
 struct page_source {
     /*
@@ -50,6 +51,7 @@ struct page_cache {
     atomic_bool program_read;       /* page_cache_read_program() has been here */
     uint64_t reclaim_hand;          /* m page number at which the clock stands */
     _Atomic int write_error;        /* a first failed write-back since the last sync */
+    struct file_doors *doors;       /* m file_doors.c's; NULL: none */
     atomic_uint users;              /* a completions and write-back at work: destroy waits for them */
 };
 

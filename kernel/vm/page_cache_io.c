@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernel/base/error.h"
+#include "kernel/vm/file_doors.h"
 #include "kernel/vm/page_cache_internal.h"
 
 #define READ_WINDOW_FIRST 8u
@@ -226,6 +227,7 @@ long page_cache_write(struct page_cache *cache, uint64_t offset, struct io_vecto
             moved = page_cache_write_part(cache, offset, length, vector);
         if (moved <= 0)
             break;
+        file_doors_forget(cache);
         offset += (uint64_t)moved;
         done += moved;
         if (cache->source)

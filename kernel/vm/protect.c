@@ -28,7 +28,7 @@ static int area_protect(struct area *area, uint32_t protection)
         if (error != 0)
             return error;
     }
-    area_set_kind(area, protection, area->flags & ~AREA_PATCHED);
+    area_set_kind(area, protection, area->flags & ~(AREA_PATCHED | AREA_DOORS));
     if (area_touched_range(area, &start, &end)) {
         mutex_lock(&space->page_lock);
         paging_protect(&space->root, start, (end - start) >> PAGE_SHIFT, protection);

@@ -9,6 +9,7 @@
 
 #include "kernel/base/bits.h"
 #include "kernel/base/error.h"
+#include "kernel/vm/file_doors.h"
 #include "kernel/vm/page_cache_internal.h"
 
 /* Drops what of a chunk lies in [first, end). False when it had to wait for I/O (lock was dropped): start over. */
@@ -61,6 +62,7 @@ int page_cache_resize(struct page_cache *cache, uint64_t size_bytes)
     }
     mutex_lock(&cache->lock);
     uint64_t old_bytes = cache->size_bytes;
+    file_doors_forget_locked(cache);
     cache->size_bytes = size_bytes;
     if (size_bytes < old_bytes)
         page_cache_drop(cache, page_cache_limit(cache), UINT64_MAX);
@@ -79,6 +81,7 @@ int page_cache_resize(struct page_cache *cache, uint64_t size_bytes)
 void page_cache_punch(struct page_cache *cache, uint64_t first, uint64_t count)
 {
     mutex_lock(&cache->lock);
+    file_doors_forget_locked(cache);
     page_cache_drop(cache, first, count > UINT64_MAX - first ? UINT64_MAX : first + count);
     mutex_unlock(&cache->lock);
 }

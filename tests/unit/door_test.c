@@ -238,10 +238,24 @@ static int code_map(struct address_space *space, uint64_t address)
     return error ? error : address_space_protect(space, address, PAGE_SIZE, READ_EXECUTE);
 }
 
+static void calls_come(struct address_space *space, uint64_t call, uint32_t number, unsigned int times)
+{
+    while (times-- > 0)
+        code_patch_seen(space, call, number);
+}
+
 static void sites_make(struct address_space *space, uint64_t address)
 {
     for (size_t form = 0; form < SITES; form++)
-        code_patch_call(space, CALL(address, form), site_sample(form)->number);
+        calls_come(space, CALL(address, form), site_sample(form)->number, CODE_PATCH_CALLS);
+}
+
+static uint64_t refused_count(void)
+{
+    struct code_patch_statistics statistics;
+
+    code_patch_statistics_get(&statistics);
+    return statistics.refused;
 }
 
 static unsigned int jumps_count(struct address_space *space, uint64_t address)
@@ -274,14 +288,16 @@ static void code_comes_and_goes(void **state)
 
     assert_int_equal(address_space_create(&space), 0);
     assert_int_equal(code_map(space, BASE), 0);
-    for (uint32_t i = 1; i < CODE_PATCH_CALLS; i++)
-        assert_false(code_patch_due(space, FIRST_SITE));
-    assert_true(code_patch_due(space, FIRST_SITE));
+    calls_come(space, FIRST_SITE, site_sample(0)->number, CODE_PATCH_CALLS - 1);
+    assert_int_equal(jumps_count(space, BASE), 0);
+    code_patch_seen(space, FIRST_SITE, site_sample(0)->number);
+    assert_int_equal(jumps_count(space, BASE), 1);
     sites_make(space, BASE);
     assert_int_equal(jumps_count(space, BASE), SAMPLES);
-    assert_false(code_patch_due(space, CALL(BASE, SAMPLES))); /* refused for good */
-    sites_make(space, BASE); /* as another thread would that came at the same time */
+    uint64_t refused_before = refused_count();
+    sites_make(space, BASE); /* as threads do that were inside */
     assert_int_equal(jumps_count(space, BASE), SAMPLES);
+    assert_int_equal(refused_count(), refused_before); /* for good */
 
     /* Who trapped inside is sent on, nobody else; who is in a trampoline is told to be at the site. */
     uint64_t cmp = CALL(BASE, SAMPLE_CMP), mov = CALL(BASE, 0) - 5;
@@ -366,7 +382,7 @@ static void many_sites(void **state)
         assert_int_equal(address_space_write(space, MANY(i), look + DOOR_BEFORE_BYTES, SYSCALL_BYTES + 6), SYSCALL_BYTES + 6);
     assert_int_equal(address_space_protect(space, BASE, PAGES * PAGE_SIZE, READ_EXECUTE), 0);
     for (int i = 0; i < PAGES * IN_PAGE; i++) /* not in their order */
-        code_patch_call(space, MANY(i * 37 % (PAGES * IN_PAGE)), 0);
+        calls_come(space, MANY(i * 37 % (PAGES * IN_PAGE)), 0, CODE_PATCH_CALLS);
     for (int i = 0; i < PAGES * IN_PAGE; i++) {
         uint64_t trampoline = trampoline_of(space, MANY(i));
         assert_int_equal(code_patch_repair(space, MANY(i) + 2), door_go_on(trampoline));
@@ -393,13 +409,17 @@ static void many_sites(void **state)
 static void sites_are_counted(void **state)
 {
     struct address_space *space;
-    unsigned int due = 0;
 
     assert_int_equal(address_space_create(&space), 0);
+    for (uint64_t site = 0; site < 4; site++)
+        assert_int_equal(code_map(space, BASE + site * 0x2000000ull), 0);
     for (unsigned int turn = 0; turn < CODE_PATCH_CALLS; turn++)
-        for (uint64_t site = 0; site < 4; site++)
-            due += code_patch_due(space, BASE + site * 0x2000000ull);
-    assert_int_equal(due, 4);
+        for (uint64_t site = 0; site < 4; site++) {
+            assert_int_equal(jumps_count(space, BASE + site * 0x2000000ull), 0);
+            code_patch_seen(space, FIRST_SITE + site * 0x2000000ull, site_sample(0)->number);
+        }
+    for (uint64_t site = 0; site < 4; site++)
+        assert_int_equal(jumps_count(space, BASE + site * 0x2000000ull), 1);
     address_space_leave(space);
     address_space_release(space);
 }
@@ -413,8 +433,7 @@ static void memory_that_runs_out_leaves_code_alone(void **state)
         assert_int_equal(address_space_create(&space), 0);
         assert_int_equal(code_map(space, BASE), 0);
         host_fail_allocations_after(successes);
-        if (code_patch_due(space, FIRST_SITE) || code_patch_due(space, FIRST_SITE))
-            sites_make(space, BASE);
+        sites_make(space, BASE);
         int error = address_space_duplicate(space, NULL, &copy);
         host_fail_allocations_after(-1);
         assert_true(error == 0 || error == -ENOMEM);

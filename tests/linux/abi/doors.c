@@ -290,6 +290,66 @@ static void files_code(void)
     unlink("code");
 }
 
+/* Maps the file as a dynamic linker does a library, its second page as code, and calls. How much went wrong. */
+static long library_wrong(int file, const uint8_t *bytes, int times)
+{
+    uint8_t again[PAGE], *whole = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE, file, 0);
+    uint8_t *code = mmap(whole + PAGE, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, file, PAGE);
+    long wrong = whole == MAP_FAILED || code != whole + PAGE;
+
+    for (enum form form = 0; form < FORMS; form++)
+        wrong += site_try(code + ROOM * form, form, SYS_getppid, getppid(), times);
+    wrong += pread(file, again, PAGE, PAGE) != PAGE || memcmp(again, bytes, PAGE) != 0;
+    mprotect(code, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+    wrong += memcmp(code, bytes, PAGE) != 0;
+    wrong += calls_wrong(code, SYS_getppid);
+    mprotect(code, PAGE, PROT_READ | PROT_EXEC);
+    wrong += calls_wrong(code, SYS_getppid);
+    munmap(whole, 4 * PAGE);
+    return wrong;
+}
+
+/* A library that is mapped again and again, by this program and by its children; then another one under the same name. */
+static void libraries(void)
+{
+    uint8_t bytes[3 * PAGE] = { 0 };
+    char name[64];
+    long wrong = 0;
+    int status;
+
+    work_in_fresh_directory(name, sizeof(name));
+    for (enum form form = 0; form < FORMS; form++)
+        site_write(bytes + PAGE + ROOM * form, form, SYS_getppid);
+    int file = open("library", O_RDWR | O_CREAT, 0700);
+    wrong += write(file, bytes, sizeof(bytes)) != sizeof(bytes);
+    fsync(file);
+    for (int turn = 0; turn < 12; turn++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(library_wrong(file, bytes + PAGE, 1 + turn % 3) + library_wrong(file, bytes + PAGE, CALLS) != 0);
+        wrong += waitpid(child, &status, 0) != child || status != 0;
+        wrong += library_wrong(file, bytes + PAGE, 1 + turn % 3);
+    }
+    is(wrong, 0, "a file's code in many programs");
+
+    uint8_t *before = mmap(NULL, 3 * PAGE, PROT_READ, MAP_PRIVATE, file, 0);
+    mmap(before + PAGE, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, file, PAGE);
+    wrong += site_try(before + PAGE, MOV_EAX, SYS_getppid, getppid(), 1);
+    bytes[PAGE + ROOM * FORMS] = 0x55;
+    wrong += pwrite(file, bytes + PAGE + ROOM * FORMS, 1, PAGE + ROOM * FORMS) != 1;
+    for (int turn = 0; turn < 12; turn++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(library_wrong(file, bytes + PAGE, 1) + (calls_wrong(before + PAGE, SYS_getppid) != 0) != 0);
+        wrong += waitpid(child, &status, 0) != child || status != 0;
+    }
+    wrong += calls_wrong(before + PAGE, SYS_getppid);
+    is(wrong, 0, "... and after it was written to");
+    munmap(before, 3 * PAGE);
+    close(file);
+    unlink("library");
+}
+
 static void children(void)
 {
     uint8_t *area = pages_map(NULL, 1);
@@ -613,6 +673,7 @@ int main(int count, char **arguments)
     jumps_inside();
     rewriting();
     files_code();
+    libraries();
     children();
     flags_and_selectors();
     stepping();
