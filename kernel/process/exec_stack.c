@@ -165,6 +165,8 @@ int exec_build_stack(struct exec *exec)
     int error = 0;
     if (address_space_write(space, exec->stack_pointer, stack.buffer + stack.size_bytes - stack.used, stack.used) != (long)stack.used)
         error = -ENOMEM;
+    else
+        (void)address_space_fault(space, exec->stack_pointer - PAGE_SIZE, PAGING_WRITE); /* where the program will be in a moment: while entries cost little */
     memory_free(stack.buffer);
     if (error != 0)
         return error;

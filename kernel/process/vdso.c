@@ -94,6 +94,7 @@ int vdso_init(void)
 static int vdso_map_image(struct address_space *space, uint64_t address, bool door)
 {
     struct area_request request = { .address = address, .length_bytes = (uint64_t)vdso_image_pages << PAGE_SHIFT, .fixed = true,
+                                    .populate = true,
                                     .flags = AREA_SPECIAL | AREA_SHARED, .protection = PAGING_READ | PAGING_EXECUTE,
                                     .backing = &vdso_backing, .backing_index = 1 + (door ? 0 : vdso_image_pages) };
 

@@ -224,7 +224,7 @@ static size_t fault_cluster(struct fault *fault)
         bool far = fault->address > touched && fault->address - touched >= FAULT_LIMIT * FAULT_SHARE * PAGE_SIZE;
         cluster = minimum(maximum((size_t)last * 2, cluster), (size_t)(far ? FAULT_LIMIT : FAULT_CLUSTER));
     } else if (touched == UINT64_MAX && !area->backing) {
-        cluster = maximum(cluster, area_expect(fault->space));
+        cluster = maximum(cluster, area->end - area->start <= 2 * PAGE_SIZE ? 2 : area_expect(fault->space));
     }
     return cluster > 1 && page_memory_is_short() ? 1 : cluster;
 }

@@ -134,6 +134,13 @@ static int address_space_map_locked(struct address_space *space, const struct ar
     return 0;
 }
 
+/* A page or two to write to, placed by us: who maps so little uses it at once, and need not fault for it. */
+static bool map_is_used_at_once(const struct area_request *request, uint64_t length)
+{
+    return !request->backing && !request->fixed && length <= 2 * PAGE_SIZE && (request->protection & PAGING_WRITE) &&
+           !(request->flags & (AREA_GROWS_DOWN | AREA_NO_RESERVE)) && !page_memory_is_short();
+}
+
 int address_space_map(struct address_space *space, const struct area_request *request, uint64_t *address)
 {
     uint64_t length = PAGE_ROUND_UP(request->length_bytes);
@@ -153,6 +160,8 @@ int address_space_map(struct address_space *space, const struct area_request *re
     rw_unlock_write(&space->lock);
     if (error == 0 && populate && request->protection != 0)
         address_space_populate(space, *address, *address + length); /* best effort, as Linux's */
+    else if (error == 0 && map_is_used_at_once(request, length))
+        (void)address_space_fault(space, *address, PAGING_WRITE);
     return error;
 }
 
@@ -194,7 +203,7 @@ int address_space_unmap(struct address_space *space, uint64_t address, uint64_t 
 uint64_t address_space_set_break(struct address_space *space, uint64_t new_break)
 {
     struct area_request request = { .protection = PAGING_READ | PAGING_WRITE, .fixed_no_replace = true, .name = "[heap]" };
-    uint64_t address, populate_start = 0, populate_end = 0;
+    uint64_t address, populate_start = 0, populate_end = 0, first = 0;
 
     rw_lock_write(&space->lock);
     uint64_t old_end = PAGE_ROUND_UP(space->break_end), new_end = PAGE_ROUND_UP(new_break);
@@ -214,6 +223,7 @@ uint64_t address_space_set_break(struct address_space *space, uint64_t new_break
         request.address = old_end;
         if (address_space_map_locked(space, &request, new_end - old_end, &address) != 0)
             goto out;
+        first = old_end == PAGE_ROUND_UP(space->break_start) ? old_end : 0;
         if (space->lock_future & AREA_LOCKED) {
             populate_start = old_end;
             populate_end = new_end;
@@ -225,5 +235,7 @@ out:
     rw_unlock_write(&space->lock);
     if (populate_end != 0)
         address_space_populate(space, populate_start, populate_end);
+    else if (first != 0 && !page_memory_is_short()) /* malloc writes to its beginning */
+        (void)address_space_fault(space, first, PAGING_WRITE);
     return new_break;
 }

@@ -104,25 +104,32 @@ static void ahead_release(const struct paging_entry *entry)
     page_release(page_from_pfn(entry->pfn));
 }
 
-/* Maps a run's entries where nothing is. Cache locked. 0 or -ENOMEM. */
-static int ahead_map(struct area *area, uint64_t address, struct paging_entry *entries, size_t count)
+/* Takes back what is there already. How much it was. page_lock held. */
+static size_t ahead_withdraw(struct area *area, uint64_t address, struct paging_entry *entries, size_t count)
 {
-    struct address_space *space = area->space;
     struct paging_entry before[AHEAD_BATCH];
     uint64_t start = address, end = address + (count << PAGE_SHIFT);
-    size_t used = 0;
+    size_t there = 0;
 
-    mutex_lock(&space->page_lock);
-    bool touched = area_touched_range(area, &start, &end);
-    if (touched)
-        paging_query(&space->root, address, before, count);
-    for (size_t i = 0; i < count; i++) {
-        if (touched && entries[i].flags != 0 && paging_entry_used(&before[i])) {
+    if (!area_touched_range(area, &start, &end))
+        return 0;
+    paging_query(&area->space->root, address, before, count);
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].flags != 0 && paging_entry_used(&before[i])) {
             ahead_release(&entries[i]);
             entries[i].flags = 0;
+            there++;
         }
-        used += entries[i].flags != 0;
-    }
+    return there;
+}
+
+/* Maps a run's entries, `used` of them, where nothing is. Cache locked. 0 or -ENOMEM. */
+static int ahead_map(struct area *area, uint64_t address, struct paging_entry *entries, size_t count, size_t used)
+{
+    struct address_space *space = area->space;
+
+    mutex_lock(&space->page_lock);
+    used -= ahead_withdraw(area, address, entries, count);
     int error = used > 0 ? paging_map(&space->root, address, entries, count) : 0;
     for (size_t i = 0; i < count && error != 0; i++)
         if (entries[i].flags != 0) {
@@ -140,6 +147,7 @@ static int ahead_map(struct area *area, uint64_t address, struct paging_entry *e
 /* A file's pages [first, after), mapped in one go; the first and the last have a habit. */
 struct ahead_batch {
     uint64_t first, after;
+    size_t used;
     struct paging_entry entries[AHEAD_BATCH];
 };
 
@@ -157,7 +165,9 @@ static bool ahead_gather(struct ahead_batch *batch, const struct area *area, con
             return false;
         while (batch->after < index)
             batch->entries[batch->after++ - batch->first].flags = 0;
-        batch->entries[batch->after++ - batch->first] = ahead_entry(area, chunk->pages[i]);
+        struct paging_entry *entry = &batch->entries[batch->after++ - batch->first];
+        *entry = ahead_entry(area, chunk->pages[i]);
+        batch->used += entry->flags != 0;
     }
     return true;
 }
@@ -175,11 +185,12 @@ void area_map_ahead(struct area *area)
     struct page_chunk *chunk = page_chunk_from(cache, first / CHUNK_PAGES);
     do {
         batch.first = batch.after = next;
+        batch.used = 0;
         while (chunk && chunk->number * CHUNK_PAGES < last && ahead_gather(&batch, area, chunk, next, last))
             chunk = page_chunk_next(chunk);
         next = batch.after;
         if (batch.first != batch.after)
-            error = ahead_map(area, area->start + ((batch.first - first) << PAGE_SHIFT), batch.entries, (size_t)(batch.after - batch.first));
+            error = ahead_map(area, area->start + ((batch.first - first) << PAGE_SHIFT), batch.entries, (size_t)(batch.after - batch.first), batch.used);
     } while (batch.first != batch.after && error == 0);
     mutex_unlock(&cache->lock);
 }
