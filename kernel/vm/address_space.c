@@ -66,11 +66,13 @@ struct clearing {
 static void clearing_gone(void *context, uint64_t address, const struct paging_entry *entry)
 {
     struct clearing *clearing = context;
+    struct page *page = page_from_pfn(entry->pfn);
 
     while (address >= clearing->area->end)
         clearing->area = list_first(&clearing->area->cache_link, struct area, cache_link);
-    area_note_use(clearing->area, address, entry);
-    page_release(page_from_pfn(entry->pfn));
+    if (clearing->area->backing)
+        area_note_use(clearing->area, address, page, entry);
+    page_release(page);
     if (++clearing->count % SPACE_BATCH == 0)
         thread_yield_if_due();
 }

@@ -73,8 +73,8 @@ bool large_page_reuse(struct area *area, uint64_t address, pfn_t pfn);
 /* For fork, as area_duplicate_pages(): 1 when a large page at `start` was shared, 0 where there is none of which all is in [start, end), -ENOMEM. */
 int large_page_share(struct area *area, struct area *copy, uint64_t start, uint64_t end);
 
-/* map_ahead.c: what the end of an entry says of how the file's pages are used; no lock of the space's is needed, as nobody else knows the area. */
-void area_note_use(struct area *area, uint64_t address, const struct paging_entry *entry);
+/* map_ahead.c: what the end of an entry, of that page, says of how the file's pages are used; no lock of the space's is needed, as nobody else knows the area. */
+void area_note_use(struct area *area, uint64_t address, struct page *page, const struct paging_entry *entry);
 /* Maps those of the area's cached pages that will be used, by what is known. Locked. */
 void area_map_ahead(struct area *area);
 /* Unmaps and frees the pages of [start, end), all in `area`. */

@@ -243,9 +243,10 @@ void area_zap(struct area *area, uint64_t start, uint64_t end)
         mutex_unlock(&space->page_lock);
         for (size_t i = 0; i < batch; i++)
             if (paging_entry_used(&old[i])) {
+                struct page *page = page_from_pfn(old[i].pfn);
                 if (area->backing)
-                    area_note_use(area, address + (i << PAGE_SHIFT), &old[i]);
-                page_release(page_from_pfn(old[i].pfn));
+                    area_note_use(area, address + (i << PAGE_SHIFT), page, &old[i]);
+                page_release(page);
                 gone++;
                 unused += !(old[i].flags & PAGING_ACCESSED);
             }

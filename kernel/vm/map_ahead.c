@@ -56,10 +56,9 @@ static void page_note_written(struct page *page, bool written)
         page_flag_clear(page, PAGE_FLAG_WRITTEN);
 }
 
-void area_note_use(struct area *area, uint64_t address, const struct paging_entry *entry)
+void area_note_use(struct area *area, uint64_t address, struct page *page, const struct paging_entry *entry)
 {
     struct page_cache *cache = area->backing ? area->backing->cache : NULL;
-    struct page *page = page_from_pfn(entry->pfn);
 
     if (!cache || !area_is_private(area))
         return;
