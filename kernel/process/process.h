@@ -249,7 +249,10 @@ long process_get_group(int pid);
 long process_get_session(int pid);
 
 /* Its parent's pid; 0 without one. */
-int process_parent_id(const struct process *process);
+static inline int process_parent_id(const struct process *process)
+{
+    return read_once(process->parent_pid);
+}
 /* unshare(CLONE_FS): the current task gets an fs_state of its own if it shares one. 0 or -ENOMEM. */
 int task_unshare_fs(struct task *task);
 

@@ -320,11 +320,6 @@ int process_limit_set(struct process *process, unsigned int limit, const struct 
     return 0;
 }
 
-int process_parent_id(const struct process *process)
-{
-    return read_once(process->parent_pid);
-}
-
 void process_set_parent(struct process *process, struct process *parent)
 {
     assert(spinlock_held(&process_table_lock));
