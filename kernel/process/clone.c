@@ -286,9 +286,12 @@ long process_clone(const struct clone_request *request)
     int tid = child->tid;
     if ((flags & CLONE_PARENT_SETTID) && user_store(request->parent_tid, &tid) != 0)
         log_debug("clone: %d: no memory at parent_tid", self->tid);
-    thread_start(child->thread);
-    if ((flags & CLONE_VFORK) && !thread)
+    if ((flags & CLONE_VFORK) && !thread) {
+        thread_start_here(child->thread);
         clone_wait_vfork(process);
+    } else {
+        thread_start(child->thread);
+    }
     task_release(child);
     if (!thread)
         process_release(process);

@@ -256,11 +256,11 @@ static void run_queue_rebase(struct thread *thread, uint64_t from_ns, uint64_t t
     thread->virtual_time_ns += to_ns - from_ns;
 }
 
-/* Finds a queue for a runnable thread that none holds; `from_ns` is the virtual time it comes from. No queue is locked. */
-static void run_queue_place(struct thread *thread, uint64_t from_ns)
+/* Finds a queue for a runnable thread that none holds, this CPU's if it may; `from_ns` is the virtual time it comes from. No queue is locked. */
+static void run_queue_place_on(unsigned int cpu, struct thread *thread, uint64_t from_ns)
 {
-    for (;;) {
-        struct run_queue *queue = run_queue_of(run_queue_choose(thread));
+    for (;; cpu = run_queue_choose(thread)) {
+        struct run_queue *queue = run_queue_of(cpu);
         spinlock_lock(&queue->lock);
         run_queue_refresh(queue);
         run_queue_rebase(thread, from_ns, queue->minimum_ns);
@@ -274,6 +274,11 @@ static void run_queue_place(struct thread *thread, uint64_t from_ns)
         from_ns = queue->minimum_ns;
         spinlock_unlock(&queue->lock);
     }
+}
+
+static void run_queue_place(struct thread *thread, uint64_t from_ns)
+{
+    run_queue_place_on(run_queue_choose(thread), thread, from_ns);
 }
 
 static void run_queue_place_woken(struct run_queue *queue, struct thread *thread)
@@ -321,13 +326,13 @@ bool run_queue_wake(struct thread *thread, int result, bool interrupt)
     return true;
 }
 
-void run_queue_add_new(struct thread *thread)
+void run_queue_add_new(struct thread *thread, bool here)
 {
     cpu_events_mask();
     thread->cpu = cpu_current()->number;
     atomic_store(&thread->state, THREAD_RUNNABLE);
     thread->virtual_time_ns = 0;
-    run_queue_place(thread, 0);
+    run_queue_place_on(here ? thread->cpu : run_queue_choose(thread), thread, 0);
     cpu_events_unmask();
 }
 

@@ -53,8 +53,8 @@ void run_queue_switch_finish(void);
  * interruptibly. True if it was asleep. Any context.
  */
 bool run_queue_wake(struct thread *thread, int result, bool interrupt);
-/* Puts a thread that never ran into a queue. */
-void run_queue_add_new(struct thread *thread);
+/* Puts a thread that never ran into a queue; this CPU's, `here`, if it may run there. */
+void run_queue_add_new(struct thread *thread, bool here);
 /* Brings the running thread's times up to date. */
 void run_queue_account(struct run_queue *queue);
 /* Gives the CPU away if somebody waits who has had less of it, or the current thread may not stay here. */

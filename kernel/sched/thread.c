@@ -113,11 +113,21 @@ int thread_make_user(struct thread *thread, struct paging_root *root, bool copy_
     return 0;
 }
 
-void thread_start(struct thread *thread)
+static void thread_start_at(struct thread *thread, bool here)
 {
     assert(atomic_load(&thread->state) == THREAD_CREATED);
     thread_take(thread);
-    run_queue_add_new(thread);
+    run_queue_add_new(thread, here);
+}
+
+void thread_start(struct thread *thread)
+{
+    thread_start_at(thread, false);
+}
+
+void thread_start_here(struct thread *thread)
+{
+    thread_start_at(thread, true);
 }
 
 void thread_take(struct thread *thread)

@@ -67,6 +67,8 @@ int thread_create(struct thread **thread, const char *name, void (*entry)(void *
 /* Gives a created thread what programs need: extended state (fresh, or a copy of the current thread's), and the root. 0 or -ENOMEM. */
 int thread_make_user(struct thread *thread, struct paging_root *root, bool copy_extended_state);
 void thread_start(struct thread *thread);
+/* The same, for who will wait for it at once: on this CPU, if it may run here, so that no other CPU need be woken. */
+void thread_start_here(struct thread *thread);
 void thread_take(struct thread *thread);
 void thread_release(struct thread *thread);
 void thread_exit(void) attribute_noreturn;

@@ -83,6 +83,33 @@ static void wander(void *argument)
     worker_leave();
 }
 
+static void tell_cpu(void *argument)
+{
+    atomic_store((atomic_uint *)argument, cpu_current()->number);
+    worker_leave();
+}
+
+/* Other CPUs may take one that they see waiting, as they happen to look; they are not to be woken for it. */
+static void here_test(void)
+{
+    unsigned int here = 0, turns = 40;
+
+    for (unsigned int turn = 0; turn < turns; turn++) {
+        struct thread *thread;
+        atomic_uint cpu = CPU_LIMIT;
+        if (thread_create(&thread, "worker", tell_cpu, &cpu) != 0)
+            break;
+        unsigned int own = cpu_current()->number;
+        worker_run_here(thread);
+        bool ended = all_ended();
+        here += ended && atomic_load(&cpu) == own;
+        thread_release(thread);
+        if (!ended)
+            break; /* it has our stack's word */
+    }
+    tap_case(here > turns / 2, "who is waited for at once runs where it was started (%u of %u)", here, turns);
+}
+
 /* Moved by others, while it runs, waits and sleeps. */
 static struct thread *_Atomic pushed;
 
@@ -434,6 +461,7 @@ void first_program_run(void)
     affinity_test();
     tap_count_resources();
     affinity_test();
+    here_test();
     locks_test();
     waking_test();
     timers_test();

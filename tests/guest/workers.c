@@ -16,6 +16,12 @@ void worker_run(struct thread *thread)
     thread_start(thread);
 }
 
+void worker_run_here(struct thread *thread)
+{
+    atomic_fetch_add(&running, 1);
+    thread_start_here(thread);
+}
+
 struct thread *worker_start(const char *name, uint64_t cpus, void (*entry)(void *), void *argument)
 {
     struct thread *thread;

@@ -10,6 +10,7 @@
 struct thread *worker_start(const char *name, uint64_t cpus, void (*entry)(void *), void *argument);
 /* The same with a thread that the test has made, and that never ran. */
 void worker_run(struct thread *thread);
+void worker_run_here(struct thread *thread);
 /* A worker's last act. */
 void worker_leave(void);
 /* Waits until all have left; false if they have not in that time. */
