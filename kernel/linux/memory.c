@@ -98,7 +98,7 @@ long sys_mmap(uint64_t address, uint64_t length_bytes, uint64_t protection, uint
     if (error)
         goto out;
     /* A file as a whole, to the byte: who maps that reads it, but for a dynamic linker, which comes with the span of a library's segments. */
-    request.ahead = file && offset == 0 && request.backing->cache && length_bytes == read_once(request.backing->cache->size_bytes);
+    request.ahead = file && offset == 0 && request.backing && request.backing->cache && length_bytes == read_once(request.backing->cache->size_bytes);
     error = address_space_map(my_space(), &request, &result);
     if (request.backing)
         area_backing_release(request.backing);

@@ -150,6 +150,36 @@ static void files(void)
     close(only);
 }
 
+/* A file as a whole, to the byte, again and again; /dev/zero, in both kinds. */
+static void whole_files(void)
+{
+    char name[64], bytes[PAGE + 100];
+    long wrong = 0;
+
+    work_in_fresh_directory(name, sizeof(name));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i * 7);
+    int file = open("whole", O_RDWR | O_CREAT, 0600);
+    wrong += write(file, bytes, sizeof(bytes)) != sizeof(bytes);
+    for (int turn = 0; turn < 6; turn++) {
+        char *area = mmap(NULL, sizeof(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+        wrong += area == MAP_FAILED || memcmp(area, bytes, sizeof(bytes)) != 0 || area[2 * PAGE - 1] != 0;
+        area[turn] = 1; /* its own copy */
+        munmap(area, sizeof(bytes));
+    }
+    close(file);
+    unlink("whole");
+    is(wrong, 0, "a file mapped as a whole");
+    file = open("/dev/zero", O_RDWR);
+    for (int shared = 0; shared < 2; shared++) {
+        char *area = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, shared ? MAP_SHARED : MAP_PRIVATE, file, 0);
+        ok(area != MAP_FAILED && area[0] == 0 && area[2 * PAGE - 1] == 0, shared ? "/dev/zero, shared" : "/dev/zero, private");
+        area[PAGE] = 1;
+        munmap(area, 2 * PAGE);
+    }
+    close(file);
+}
+
 static void advice(void)
 {
     unsigned char seen[4];
@@ -320,6 +350,7 @@ int main(void)
     fixed();
     moved();
     files();
+    whole_files();
     advice();
     large();
     breaks();
