@@ -256,7 +256,7 @@ static void run_queue_rebase(struct thread *thread, uint64_t from_ns, uint64_t t
     thread->virtual_time_ns += to_ns - from_ns;
 }
 
-/* Finds a queue for a runnable thread that none holds, this CPU's if it may; `from_ns` is the virtual time it comes from. No queue is locked. */
+/* Finds a queue for a runnable thread that none holds, the CPU's if it may run there; `from_ns` is the virtual time it comes from. No queue is locked. */
 static void run_queue_place_on(unsigned int cpu, struct thread *thread, uint64_t from_ns)
 {
     for (;; cpu = run_queue_choose(thread)) {

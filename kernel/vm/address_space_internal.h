@@ -32,6 +32,12 @@ static inline bool area_is_private(const struct area *area)
     return !(area->flags & (AREA_SHARED | AREA_SPECIAL));
 }
 
+/* Its program stores to the file's own pages, or may come to. */
+static inline bool area_stores_to_file(const struct area *area)
+{
+    return (area->flags & (AREA_SHARED | AREA_MAY_WRITE)) == (AREA_SHARED | AREA_MAY_WRITE);
+}
+
 static inline uint64_t area_index(const struct area *area, uint64_t address)
 {
     return area->backing_index + ((address - area->start) >> PAGE_SHIFT);

@@ -60,7 +60,7 @@ void area_attach(struct address_space *space, struct area *area)
     if (cache) {
         mutex_lock(&cache->lock);
         list_add_last(&cache->areas, &area->cache_link);
-        if ((area->flags & (AREA_SHARED | AREA_MAY_WRITE)) == (AREA_SHARED | AREA_MAY_WRITE))
+        if (area_stores_to_file(area))
             file_doors_forget_locked(cache);
         mutex_unlock(&cache->lock);
     }

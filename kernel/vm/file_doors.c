@@ -62,7 +62,7 @@ static bool is_written_by_stores(const struct page_cache *cache)
     struct area *area;
 
     list_for_each(area, &cache->areas, cache_link)
-        if ((area->flags & (AREA_SHARED | AREA_MAY_WRITE)) == (AREA_SHARED | AREA_MAY_WRITE))
+        if (area_stores_to_file(area))
             return true;
     return false;
 }
