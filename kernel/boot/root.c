@@ -43,25 +43,25 @@ static const struct {
     { "/tmp", "tmpfs", MOUNT_NO_SUID | MOUNT_NO_DEVICES, "mode=1777" },
 };
 
-static int type_mount(const char *name, const char *source, unsigned long flags, struct path *root)
+static int type_mount(const char *name, const char *source, unsigned long flags, const char *options, struct path *root)
 {
     const struct file_system_type *type = file_system_find_type(name);
     struct file_system *file_system;
 
     if (type == NULL)
         return -ENODEV;
-    int error = type->mount(source, flags, "", &file_system);
+    int error = type->mount(source, flags, options, &file_system);
     return error != 0 ? error : mount_root(file_system, flags, root);
 }
 
-/* The pages of the ramdisk become ordinary memory. */
-static void ramdisk_free(void)
+/* Its pages become its files', or ordinary memory. */
+static int ramdisk_unpack(struct fs_context *context)
 {
-    uint64_t pages = PAGE_ROUND_UP(boot_info.ramdisk_bytes) >> PAGE_SHIFT;
-
-    page_add_range(frames_pfn(boot_info.ramdisk), pages);
+    page_take_reserved(frames_pfn(boot_info.ramdisk), PAGE_ROUND_UP(boot_info.ramdisk_bytes) >> PAGE_SHIFT, PAGE_CACHE);
+    int error = cpio_unpack(context, boot_info.ramdisk, boot_info.ramdisk_bytes, true);
     boot_info.ramdisk = NULL;
     boot_info.ramdisk_bytes = 0;
+    return error;
 }
 
 static int root_from_ramdisk(struct fs_context *context)
@@ -70,13 +70,13 @@ static int root_from_ramdisk(struct fs_context *context)
         log_error("root: no root= on the command line, and no ramdisk");
         return -ENODEV;
     }
-    int error = type_mount("tmpfs", "rootfs", 0, &context->root);
+    /* Its files are in memory already, and may be most of it. */
+    int error = type_mount("tmpfs", "rootfs", 0, "size=100%", &context->root);
     if (error != 0)
         return error;
     context->working_directory = context->root;
     path_take(&context->working_directory);
-    error = cpio_unpack(context, boot_info.ramdisk, boot_info.ramdisk_bytes);
-    ramdisk_free();
+    error = ramdisk_unpack(context);
     if (error == 0 && command_line_value("ro"))
         error = mount_create(context, NULL, "/", NULL, MOUNT_REMOUNT | MOUNT_READ_ONLY, NULL);
     return error;
@@ -88,7 +88,7 @@ static int root_from_disk(struct fs_context *context, const char *disk)
 
     devices_await_disk(strncmp(disk, "/dev/", 5) == 0 ? disk + 5 : disk);
     guest_report_step("disk");
-    int error = type_mount("ext4", disk, flags, &context->root);
+    int error = type_mount("ext4", disk, flags, "", &context->root);
     if (error != 0) {
         log_error("root: %s cannot be mounted: error %d", disk, error);
         return error;

@@ -170,6 +170,25 @@ static void structs_init(uint64_t end)
     atomic_store(&page_count, end);
 }
 
+/* Gives pages to the free lists that were reserved so far. */
+static void range_add(uint64_t number, uint64_t count)
+{
+    uint64_t end = number + count;
+
+    assert(end <= atomic_load(&page_count));
+    while (number < end) {
+        unsigned int order = 0;
+        while (order < PAGE_ORDER_LIMIT - 1 && number % (2ull << order) == 0 && number + (2ull << order) <= end)
+            order++;
+        spinlock_lock(&zone_lock);
+        block_free_locked(&pages[number], order);
+        spinlock_unlock(&zone_lock);
+        number += 1ull << order;
+    }
+    atomic_fetch_add(&free_pages, count);
+    atomic_fetch_sub(&kind_pages[PAGE_RESERVED], count);
+}
+
 /* Gives [from, end) to the free lists, but for what is reserved; how many pages. */
 static uint64_t range_add_free(uint64_t from, uint64_t end)
 {
@@ -178,7 +197,7 @@ static uint64_t range_add_free(uint64_t from, uint64_t end)
 
     while (memory_map_next_free(range.first + range.count, &range) && range.first < end) {
         range.count = minimum(range.count, end - range.first);
-        page_add_range((pfn_t){ range.first }, range.count);
+        range_add(range.first, range.count);
         added += range.count;
     }
     return added;
@@ -194,7 +213,7 @@ static bool grow(void)
     if (end > from) {
         structs_init(end);
         uint64_t added = range_add_free(from, end);
-        atomic_fetch_add(&kind_pages[PAGE_RESERVED], added); /* page_add_range() took them from there, where they were not */
+        atomic_fetch_add(&kind_pages[PAGE_RESERVED], added); /* range_add() took them from there, where they were not */
         atomic_fetch_sub(&waiting_pages, added);
     }
     spinlock_unlock(&grow_lock);
@@ -328,22 +347,12 @@ int page_register_reclaimer(const char *name, size_t (*function)(size_t target_p
 
 /* ---- Start --------------------------------------------------------------------------------------------------------- */
 
-void page_add_range(pfn_t first, uint64_t count)
+void page_take_reserved(pfn_t first, uint64_t count, enum page_kind kind)
 {
-    uint64_t number = first.number;
-    uint64_t end = first.number + count;
-
-    assert(end <= atomic_load(&page_count));
-    while (number < end) {
-        unsigned int order = 0;
-        while (order < PAGE_ORDER_LIMIT - 1 && number % (2ull << order) == 0 && number + (2ull << order) <= end)
-            order++;
-        spinlock_lock(&zone_lock);
-        block_free_locked(&pages[number], order);
-        spinlock_unlock(&zone_lock);
-        number += 1ull << order;
-    }
-    atomic_fetch_add(&free_pages, count);
+    assert(first.number + count <= atomic_load(&page_count));
+    for (uint64_t i = 0; i < count; i++)
+        page_init(&pages[first.number + i], 0, kind);
+    atomic_fetch_add(&kind_pages[kind], count);
     atomic_fetch_sub(&kind_pages[PAGE_RESERVED], count);
 }
 

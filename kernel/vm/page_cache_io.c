@@ -144,8 +144,7 @@ long page_cache_read(struct page_cache *cache, uint64_t offset, struct io_vector
     return error != 0 ? error : vector->faulted ? -EFAULT : 0;
 }
 
-/* Puts `fresh` (whole and up to date) into the cache, or its bytes into the page that came before it. Takes over the reference. */
-static int page_cache_adopt(struct page_cache *cache, uint64_t index, struct page *fresh)
+int page_cache_adopt(struct page_cache *cache, uint64_t index, struct page *fresh)
 {
     struct page *present;
 

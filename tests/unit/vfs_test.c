@@ -14,7 +14,6 @@
 #include "kernel/base/error.h"
 #include "kernel/base/format.h"
 #include "kernel/fs/devfs/devfs.h"
-#include "kernel/fs/tmpfs/cpio.h"
 #include "kernel/fs/tmpfs/tmpfs.h"
 #include "kernel/vfs/attributes.h"
 #include "kernel/vfs/directory.h"
@@ -570,52 +569,6 @@ static void memory_files(void **state)
     file_release(file);
 }
 
-/* One header: what newc looks like. */
-static size_t add_member(char *archive, size_t at, const char *name, uint32_t mode, uint32_t inode, uint32_t links, const char *data)
-{
-    at += (size_t)format_string(archive + at, 111, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", inode, mode, 7, 8, links,
-                                1000000, (unsigned int)strlen(data), 0, 0, 0, 0, (unsigned int)strlen(name) + 1, 0);
-    strcpy(archive + at, name);
-    at += strlen(name) + 1;
-    at = round_up(at, 4u);
-    memcpy(archive + at, data, strlen(data));
-    return round_up(at + strlen(data), 4u);
-}
-
-static void archives(void **state)
-{
-    static char archive[4096];
-    struct inode_status status, again;
-    size_t at = 0, trailer;
-
-    at = add_member(archive, at, ".", 040755, 1, 2, "");
-    at = add_member(archive, at, "c/sub/file", 0100640, 2, 2, "");
-    at = add_member(archive, at, "c/link", 0100640, 2, 2, "shared");
-    at = trailer = add_member(archive, at, "c/symbolic", 0120777, 3, 1, "sub/file");
-    at = add_member(archive, at, "TRAILER!!!", 0, 0, 1, "");
-    assert_int_equal(cpio_unpack(&root, archive, at + 512), 0); /* padded with zeroes */
-    expect_text("c/symbolic", "shared");
-    assert_int_equal(status_of("c/sub/file", &status), 0);
-    assert_int_equal(status_of("c/link", &again), 0);
-    assert_int_equal(status.inode_number, again.inode_number);
-    assert_int_equal(status.links, 2);
-    assert_int_equal(status.mode, 0100640);
-    assert_int_equal(status.uid, 7);
-    assert_int_equal(status.gid, 8);
-    assert_int_equal(status.modify_time.seconds, 1000000);
-    assert_int_equal(cpio_unpack(&root, archive, trailer), -EINVAL); /* no trailer */
-    archive[3] = 'x';
-    assert_int_equal(cpio_unpack(&root, archive, at), -EINVAL);
-    memset(archive, 0, sizeof(archive));
-    at = add_member(archive, 0, "inner/side", 0100640, 2, 1, "");
-    add_member(archive, at, "TRAILER!!!", 0, 0, 1, "");
-    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive)), 0);
-    memset(archive, 0, sizeof(archive));
-    at = add_member(archive, 0, "../out", 0100640, 2, 1, "");
-    add_member(archive, at, "TRAILER!!!", 0, 0, 1, "");
-    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive)), -EINVAL);
-}
-
 static void device_nodes(void **state)
 {
     char buffer[16] = "xxxxxxxxxxxxxxx";
@@ -659,7 +612,6 @@ int main(void)
         cmocka_unit_test(transfers),
         cmocka_unit_test(watching),
         cmocka_unit_test(memory_files),
-        cmocka_unit_test(archives),
         cmocka_unit_test(device_nodes),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -23,11 +23,12 @@
 #include "tools/base/digest.h"
 #include "tools/base/file.h"
 #include "tools/base/report.h"
+#include "tools/image/archive.h"
 #include "tools/image/package_set.h"
 #include "tools/image/package_tree.h"
 #include "tools/image/tree.h"
 
-#define IMAGE_FORMAT "image 3"
+#define IMAGE_FORMAT "image 4"
 #define CACHE_BYTES_MAX (12ull << 30)
 #define BLOCK_BYTES 4096ull
 
@@ -269,9 +270,12 @@ static void mount_points_make(const char *root)
 
 static int image_write(const struct image *image, const char *parent, const char *root, const char *path)
 {
+    int error;
+
     switch (image->request->form) {
     case IMAGE_RAMDISK:
-        return tree_to_cpio(root, ".", path);
+        error = tree_to_cpio(root, ".", path);
+        return error < 0 ? error : archive_align(path);
     case IMAGE_LINUX_RAMDISK:
         return tree_to_cpio(parent, path_name(root), path);
     default:

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading cpio archives out of memory: header (110 bytes of hexadecimal text), name, data, each padded to 4 bytes. The
- * archive is foreign: every length is checked against what is left before it is used.
+ * Reading cpio archives out of memory: header (110 bytes of hexadecimal text), name, data, each padded to 4 bytes. A name
+ * may be shorter than its length says, as Linux takes it, too: so the data behind it can begin with a page. The archive is foreign: every length is checked against what is left before it is used.
  */
 #include "kernel/fs/tmpfs/cpio.h"
 
 #include <string.h>
 
 #include "kernel/base/error.h"
-#include "kernel/base/format.h"
 #include "kernel/base/log.h"
 
 #define HEADER_BYTES 110u
@@ -25,15 +24,27 @@ static int refuse(size_t offset, const char *why)
     return -EINVAL;
 }
 
+static bool read_field(const char *digits, uint32_t *value)
+{
+    *value = 0;
+    for (unsigned int i = 0; i < 8; i++) {
+        unsigned int digit = (uint8_t)digits[i] - '0';
+
+        if (digit > 9) {
+            digit = ((uint8_t)digits[i] | 0x20u) - 'a' + 10;
+            if (digit < 10 || digit > 15)
+                return false;
+        }
+        *value = *value << 4 | digit;
+    }
+    return true;
+}
+
 static bool read_fields(const char *header, uint32_t *fields)
 {
-    for (unsigned int i = 0; i < FIELD_COUNT; i++) {
-        uint64_t value;
-
-        if (parse_unsigned(header + 6 + i * 8, 8, 16, &value) != 0)
+    for (unsigned int i = 0; i < FIELD_COUNT; i++)
+        if (!read_field(header + 6 + i * 8, &fields[i]))
             return false;
-        fields[i] = (uint32_t)value;
-    }
     return true;
 }
 
@@ -71,8 +82,8 @@ static int read_member(const char *archive, size_t size_bytes, size_t *offset, s
         return refuse(start, "the length of a name is impossible");
     member->name = archive + start + HEADER_BYTES;
     member->name_length = strnlen(member->name, name_bytes);
-    if (member->name_length != name_bytes - 1)
-        return refuse(start, "a name is not terminated where its length says");
+    if (member->name_length == name_bytes)
+        return refuse(start, "a name is not terminated");
 
     size_t data = round_up(start + HEADER_BYTES + name_bytes, 4u);
     if (data > size_bytes || fields[FIELD_SIZE] > size_bytes - data)

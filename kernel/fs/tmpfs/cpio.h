@@ -27,5 +27,10 @@ struct cpio_member {
  */
 int cpio_read(const void *archive, size_t size_bytes, int (*visit)(void *context, const struct cpio_member *member), void *context);
 
-/* Makes what the archive holds under context->root. 0 or -Exxx, having said why. */
-int cpio_unpack(const struct fs_context *context, const void *archive, size_t size_bytes);
+/*
+ * Makes what the archive holds under context->root. 0 or -Exxx, having said why.
+ *
+ * `owned`: the archive begins with a page, and each page that it reaches into is one of PAGE_CACHE's kind whose only reference is the caller's. It is taken over, in
+ * any case: pages of data that begin with a page become the file's own, uncopied; the others are released once all in them has been made.
+ */
+int cpio_unpack(const struct fs_context *context, const void *archive, size_t size_bytes, bool owned);

@@ -3,6 +3,8 @@
  * Making files of a cpio archive's members. Names are taken from the root, without links in between leading out (the walk is
  * held to it); missing parents are made. Members that share an inode number are hard links of the first; their data may
  * come with any of them (GNU cpio gives it with the last).
+ *
+ * Most members lie in the same directory as the one before, which is kept at hand.
  */
 #include <string.h>
 
@@ -11,8 +13,10 @@
 #include "kernel/base/log.h"
 #include "kernel/fs/tmpfs/cpio.h"
 #include "kernel/memory/object_cache.h"
+#include "kernel/memory/page.h"
 #include "kernel/vfs/attributes.h"
 #include "kernel/vfs/file.h"
+#include "kernel/vfs/inode.h"
 #include "kernel/vfs/path.h"
 
 struct first_link {
@@ -25,7 +29,22 @@ struct first_link {
 struct unpacker {
     struct fs_context context;
     struct list first_links;
+    char *parent_name;    /* NULL: no member so far */
+    struct path parent;   /* of the last member, referenced */
+    bool owned;
+    const uint8_t *kept;  /* where the archive's pages begin that are neither released nor a file's */
 };
+
+static char *text_duplicate(const void *text, size_t length)
+{
+    char *copy = memory_allocate(length + 1);
+
+    if (copy) {
+        memcpy(copy, text, length);
+        copy[length] = 0;
+    }
+    return copy;
+}
 
 static bool name_is_safe(const char *name)
 {
@@ -61,19 +80,79 @@ static int make_parents(const struct fs_context *context, char *name)
     return 0;
 }
 
+static void parent_forget(struct unpacker *unpacker)
+{
+    if (!unpacker->parent_name)
+        return;
+    path_release(&unpacker->parent);
+    memory_free(unpacker->parent_name);
+    unpacker->parent_name = NULL;
+}
+
+/* unpacker->parent for a member, and its name in there, which ends `name`. That is ours to change. */
+static int find_parent(struct unpacker *unpacker, char *name, const char **last)
+{
+    const struct fs_context *context = &unpacker->context;
+    char *slash = strrchr(name, '/');
+    size_t length = slash ? (size_t)(slash - name) : 0;
+
+    *last = slash ? slash + 1 : name;
+    if (unpacker->parent_name && strncmp(unpacker->parent_name, name, length) == 0 && unpacker->parent_name[length] == 0)
+        return 0;
+    parent_forget(unpacker);
+    int error = make_parents(context, name);
+    char *parent_name = text_duplicate(name, length);
+    if (!error && !parent_name)
+        error = -ENOMEM;
+    if (!error)
+        error = path_lookup(context, &context->root, parent_name, PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY, &unpacker->parent);
+    if (error)
+        memory_free(parent_name);
+    else
+        unpacker->parent_name = parent_name;
+    return error;
+}
+
+/* All before `end` has been made. */
+static void pages_release(struct unpacker *unpacker, const uint8_t *end)
+{
+    for (; unpacker->owned && unpacker->kept + PAGE_SIZE <= end; unpacker->kept += PAGE_SIZE)
+        page_release(page_from_address(unpacker->kept));
+}
+
+/* Gives a new file those of its pages that are pages of the archive. Not its last, behind whose bytes the archive goes on. The member's own name may be gone then. */
+static int give_pages(struct unpacker *unpacker, struct file *file, const struct cpio_member *member, uint64_t *given)
+{
+    uint64_t count = member->size_bytes == 0 ? 0 : (member->size_bytes - 1) / PAGE_SIZE;
+
+    if (!unpacker->owned || count == 0 || (uintptr_t)member->data % PAGE_SIZE != 0)
+        return 0;
+    pages_release(unpacker, member->data);
+    int error = attributes_truncate_file(file, member->size_bytes);
+    for (; *given < count && !error; ++*given) {
+        struct page *page = page_from_address(unpacker->kept);
+
+        unpacker->kept += PAGE_SIZE;
+        error = page_cache_adopt(&file->inode->cache, *given, page);
+    }
+    return error;
+}
+
 static int write_data(struct unpacker *unpacker, const char *name, const struct cpio_member *member, unsigned int flags)
 {
     struct io_segment segment;
     struct io_vector vector;
     struct file *file;
-    int error = file_open(&unpacker->context, &unpacker->context.root, name, FILE_WRITE_ONLY | FILE_NO_FOLLOW | flags,
-                          member->mode & 07777, &file);
+    uint64_t given = 0;
+    int error = file_open(&unpacker->context, &unpacker->parent, name, FILE_WRITE_ONLY | FILE_NO_FOLLOW | flags, member->mode & 07777, &file);
 
     if (error)
         return error;
-    io_vector_init_kernel(&vector, &segment, (void *)(uintptr_t)member->data, member->size_bytes);
+    error = give_pages(unpacker, file, member, &given);
+    uint64_t position = given * PAGE_SIZE;
+    io_vector_init_kernel(&vector, &segment, (void *)(uintptr_t)(member->data + position), member->size_bytes - position);
     while (vector.remaining_bytes > 0 && !error) {
-        long written = file_write(file, &vector, NULL);
+        long written = file_write(file, &vector, &position);
 
         error = written < 0 ? (int)written : written == 0 ? -EIO : 0;
     }
@@ -105,17 +184,18 @@ static int remember_first(struct unpacker *unpacker, const char *name, const str
     return 0;
 }
 
-static int make_regular(struct unpacker *unpacker, const char *name, const struct cpio_member *member)
+/* `name` is the whole one, `last` that in the parent. */
+static int make_regular(struct unpacker *unpacker, const char *name, const char *last, const struct cpio_member *member)
 {
     struct fs_context *context = &unpacker->context;
     struct first_link *first = member->links > 1 ? find_first(unpacker, member) : NULL;
     int error;
 
     if (first) {
-        error = path_link(context, &context->root, first->name, &context->root, name, 0);
-        return error || member->size_bytes == 0 ? error : write_data(unpacker, name, member, FILE_TRUNCATE);
+        error = path_link(context, &context->root, first->name, &unpacker->parent, last, 0);
+        return error || member->size_bytes == 0 ? error : write_data(unpacker, last, member, FILE_TRUNCATE);
     }
-    error = write_data(unpacker, name, member, FILE_CREATE | FILE_EXCLUSIVE);
+    error = write_data(unpacker, last, member, FILE_CREATE | FILE_EXCLUSIVE);
     return error || member->links <= 1 ? error : remember_first(unpacker, name, member);
 }
 
@@ -124,44 +204,43 @@ static int make_symlink(struct unpacker *unpacker, const char *name, const struc
     if (member->size_bytes == 0 || member->size_bytes >= PATH_LENGTH_LIMIT)
         return -EINVAL;
 
-    char *target = memory_allocate(member->size_bytes + 1);
+    char *target = text_duplicate(member->data, member->size_bytes);
     if (!target)
         return -ENOMEM;
-    memcpy(target, member->data, member->size_bytes);
-    target[member->size_bytes] = 0;
-    int error = path_make_symlink(&unpacker->context, target, &unpacker->context.root, name);
+    int error = path_make_symlink(&unpacker->context, target, &unpacker->parent, name);
     memory_free(target);
     return error;
 }
 
-static int make_member(struct unpacker *unpacker, const char *name, const struct cpio_member *member)
+static int make_member(struct unpacker *unpacker, const char *name, const char *last, const struct cpio_member *member)
 {
-    const struct path *root = &unpacker->context.root;
+    const struct fs_context *context = &unpacker->context;
     int error;
 
     switch (member->mode & MODE_TYPE) {
     case MODE_DIRECTORY:
-        error = path_make_directory(&unpacker->context, root, name, member->mode & 01777);
+        error = path_make_directory(context, &unpacker->parent, last, member->mode & 01777);
         return error == -EEXIST ? 0 : error;
     case MODE_REGULAR:
-        return make_regular(unpacker, name, member);
+        return make_regular(unpacker, name, last, member);
     case MODE_SYMLINK:
-        return make_symlink(unpacker, name, member);
+        return make_symlink(unpacker, last, member);
     case MODE_CHARACTER:
     case MODE_BLOCK:
     case MODE_FIFO:
     case MODE_SOCKET:
-        return path_make_node(&unpacker->context, root, name, member->mode, member->device_number);
+        return path_make_node(context, &unpacker->parent, last, member->mode, member->device_number);
     default:
         return -EINVAL;
     }
 }
 
+/* An empty name: the root. */
 static int set_attributes(struct unpacker *unpacker, const char *name, const struct cpio_member *member)
 {
     const struct attributes_time time = {.kind = TIME_SET, .time = {.seconds = member->modify_time_seconds}};
     struct path path;
-    int error = path_lookup(&unpacker->context, &unpacker->context.root, name, PATH_EMPTY, &path);
+    int error = path_lookup(&unpacker->context, &unpacker->parent, name, PATH_EMPTY, &path);
 
     if (error)
         return error;
@@ -178,33 +257,40 @@ static int unpack_member(void *context, const struct cpio_member *member)
 {
     struct unpacker *unpacker = context;
     char *name = memory_duplicate_string(name_in_root(member->name));
+    const char *last = name;
     int error = -EINVAL;
 
     if (!name)
         return -ENOMEM;
+    for (size_t end = strlen(name); end > 0 && name[end - 1] == '/'; end--)
+        name[end - 1] = 0;
     if (name_is_safe(name))
-        error = make_parents(&unpacker->context, name);
-    if (!error && name[0] != 0) { /* the root is there */
-        error = make_member(unpacker, name, member);
-        if (error == -EEXIST && path_remove(&unpacker->context, &unpacker->context.root, name, false) == 0)
-            error = make_member(unpacker, name, member); /* a later member replaces an earlier one */
+        error = find_parent(unpacker, name, &last);
+    if (!error && last[0] != 0) { /* the root is there */
+        error = make_member(unpacker, name, last, member);
+        if (error == -EEXIST && path_remove(&unpacker->context, &unpacker->parent, last, false) == 0)
+            error = make_member(unpacker, name, last, member); /* a later member replaces an earlier one */
     }
     if (!error)
-        error = set_attributes(unpacker, name, member);
+        error = set_attributes(unpacker, last, member);
     if (error)
-        log_error("initramfs: \"%s\" cannot be made: error %d", member->name, -error);
+        log_error("initramfs: \"%s\" cannot be made: error %d", name, -error);
+    else
+        pages_release(unpacker, member->data + member->size_bytes);
     memory_free(name);
     return error;
 }
 
-int cpio_unpack(const struct fs_context *context, const void *archive, size_t size_bytes)
+int cpio_unpack(const struct fs_context *context, const void *archive, size_t size_bytes, bool owned)
 {
-    struct unpacker unpacker = {.context = *context};
+    struct unpacker unpacker = {.context = *context, .owned = owned, .kept = archive};
     struct first_link *first, *following;
 
     unpacker.context.umask = 0;
     list_init(&unpacker.first_links);
     int error = cpio_read(archive, size_bytes, unpack_member, &unpacker);
+    pages_release(&unpacker, (const uint8_t *)archive + PAGE_ROUND_UP(size_bytes));
+    parent_forget(&unpacker);
     list_for_each_safe(first, following, &unpacker.first_links, link)
         memory_free(first);
     return error;

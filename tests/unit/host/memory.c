@@ -111,7 +111,13 @@ struct page *page_allocate(unsigned int order, enum page_kind kind, unsigned int
 
 void page_split(struct page *block)
 {
-    abort(); /* for large entries, which paging.c has none of */
+    unsigned int count = 1u << block->order;
+
+    for (unsigned int i = 0; i < count; i++) {
+        reference_init(&block[i].reference);
+        list_init(&block[i].link);
+        block[i].order = 0;
+    }
 }
 
 void page_take(struct page *page)
