@@ -120,41 +120,39 @@ static void pages_release(struct unpacker *unpacker, const uint8_t *end)
         page_release(page_from_address(unpacker->kept));
 }
 
-/* Gives a new file those of its pages that are pages of the archive. Not its last, behind whose bytes the archive goes on. The member's own name may be gone then. */
-static int give_pages(struct unpacker *unpacker, struct file *file, const struct cpio_member *member, uint64_t *given)
+/* A page of a member's data, from an offset on: the archive's own, if the data begins with a page and fills this one, or a copy. The archive's pages before it are gone. */
+static struct page *page_of_data(struct unpacker *unpacker, const struct cpio_member *member, uint64_t offset)
 {
-    uint64_t count = member->size_bytes == 0 ? 0 : (member->size_bytes - 1) / PAGE_SIZE;
+    size_t length = minimum((size_t)PAGE_SIZE, member->size_bytes - offset);
+    const uint8_t *data = member->data + offset;
+    struct page *page;
 
-    if (!unpacker->owned || count == 0 || (uintptr_t)member->data % PAGE_SIZE != 0)
-        return 0;
-    pages_release(unpacker, member->data);
-    int error = attributes_truncate_file(file, member->size_bytes);
-    for (; *given < count && !error; ++*given) {
-        struct page *page = page_from_address(unpacker->kept);
-
+    if (unpacker->owned && length == PAGE_SIZE && (uintptr_t)data % PAGE_SIZE == 0) {
+        pages_release(unpacker, data);
         unpacker->kept += PAGE_SIZE;
-        error = page_cache_adopt(&file->inode->cache, *given, page);
+        return page_from_address(data);
     }
-    return error;
+    page = page_allocate(0, PAGE_CACHE, 0);
+    if (page) {
+        memcpy(page_address(page), data, length);
+        memset((uint8_t *)page_address(page) + length, 0, PAGE_SIZE - length);
+    }
+    return page;
 }
 
 static int write_data(struct unpacker *unpacker, const char *name, const struct cpio_member *member, unsigned int flags)
 {
-    struct io_segment segment;
-    struct io_vector vector;
     struct file *file;
-    uint64_t given = 0;
     int error = file_open(&unpacker->context, &unpacker->parent, name, FILE_WRITE_ONLY | FILE_NO_FOLLOW | flags, member->mode & 07777, &file);
 
     if (error)
         return error;
-    error = give_pages(unpacker, file, member, &given);
-    uint64_t position = given * PAGE_SIZE;
-    io_vector_init_kernel(&vector, &segment, (void *)(uintptr_t)(member->data + position), member->size_bytes - position);
-    while (vector.remaining_bytes > 0 && !error) {
-        long written = file_write(file, &vector, &position);
+    if (member->size_bytes > 0)
+        error = attributes_truncate_file(file, member->size_bytes);
+    for (uint64_t offset = 0; offset < member->size_bytes && !error; offset += PAGE_SIZE) {
+        struct page *page = page_of_data(unpacker, member, offset);
 
-        error = written < 0 ? (int)written : written == 0 ? -EIO : 0;
+        error = page ? page_cache_adopt(&file->inode->cache, offset / PAGE_SIZE, page) : -ENOMEM;
     }
     file_release(file);
     return error;
@@ -244,8 +242,10 @@ static int set_attributes(struct unpacker *unpacker, const char *name, const str
 
     if (error)
         return error;
-    error = attributes_change_owner(&unpacker->context, &path, member->uid, member->gid);
-    if (!error && (member->mode & MODE_TYPE) != MODE_SYMLINK) /* after the owner, whose change takes set-id bits away */
+    const struct inode *inode = path_inode(&path);
+    if (inode->uid != member->uid || inode->gid != member->gid)
+        error = attributes_change_owner(&unpacker->context, &path, member->uid, member->gid);
+    if (!error && inode->mode != member->mode && (member->mode & MODE_TYPE) != MODE_SYMLINK) /* after the owner, whose change takes set-id bits away */
         error = attributes_change_mode(&unpacker->context, &path, member->mode & 07777);
     if (!error)
         error = attributes_set_times(&unpacker->context, &path, &time, &time);
