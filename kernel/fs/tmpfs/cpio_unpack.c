@@ -100,12 +100,15 @@ static int find_parent(struct unpacker *unpacker, char *name, const char **last)
     if (unpacker->parent_name && strncmp(unpacker->parent_name, name, length) == 0 && unpacker->parent_name[length] == 0)
         return 0;
     parent_forget(unpacker);
-    int error = make_parents(context, name);
     char *parent_name = text_duplicate(name, length);
-    if (!error && !parent_name)
-        error = -ENOMEM;
-    if (!error)
-        error = path_lookup(context, &context->root, parent_name, PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY, &unpacker->parent);
+    if (!parent_name)
+        return -ENOMEM;
+    int error = path_lookup(context, &context->root, parent_name, PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY, &unpacker->parent);
+    if (error == -ENOENT) {
+        error = make_parents(context, name);
+        if (!error)
+            error = path_lookup(context, &context->root, parent_name, PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY, &unpacker->parent);
+    }
     if (error)
         memory_free(parent_name);
     else
