@@ -143,6 +143,32 @@ static struct page *page_of_data(struct unpacker *unpacker, const struct cpio_me
     return page;
 }
 
+static int set_attributes(struct unpacker *unpacker, const struct path *path, const struct cpio_member *member)
+{
+    const struct attributes_time time = {.kind = TIME_SET, .time = {.seconds = member->modify_time_seconds}};
+    const struct inode *inode = path_inode(path);
+    int error = 0;
+
+    if (inode->uid != member->uid || inode->gid != member->gid)
+        error = attributes_change_owner(&unpacker->context, path, member->uid, member->gid);
+    if (!error && inode->mode != member->mode && (member->mode & MODE_TYPE) != MODE_SYMLINK) /* after the owner, whose change takes set-id bits away */
+        error = attributes_change_mode(&unpacker->context, path, member->mode & 07777);
+    return error ? error : attributes_set_times(&unpacker->context, path, &time, &time);
+}
+
+/* An empty name: the parent. */
+static int set_attributes_of(struct unpacker *unpacker, const char *name, const struct cpio_member *member)
+{
+    struct path path;
+    int error = path_lookup(&unpacker->context, &unpacker->parent, name, PATH_EMPTY, &path);
+
+    if (error)
+        return error;
+    error = set_attributes(unpacker, &path, member);
+    path_release(&path);
+    return error;
+}
+
 static int write_data(struct unpacker *unpacker, const char *name, const struct cpio_member *member, unsigned int flags)
 {
     struct file *file;
@@ -157,6 +183,8 @@ static int write_data(struct unpacker *unpacker, const char *name, const struct 
 
         error = page ? page_cache_adopt(&file->inode->cache, offset / PAGE_SIZE, page) : -ENOMEM;
     }
+    if (!error)
+        error = set_attributes(unpacker, &file->path, member);
     file_release(file);
     return error;
 }
@@ -236,26 +264,6 @@ static int make_member(struct unpacker *unpacker, const char *name, const char *
     }
 }
 
-/* An empty name: the root. */
-static int set_attributes(struct unpacker *unpacker, const char *name, const struct cpio_member *member)
-{
-    const struct attributes_time time = {.kind = TIME_SET, .time = {.seconds = member->modify_time_seconds}};
-    struct path path;
-    int error = path_lookup(&unpacker->context, &unpacker->parent, name, PATH_EMPTY, &path);
-
-    if (error)
-        return error;
-    const struct inode *inode = path_inode(&path);
-    if (inode->uid != member->uid || inode->gid != member->gid)
-        error = attributes_change_owner(&unpacker->context, &path, member->uid, member->gid);
-    if (!error && inode->mode != member->mode && (member->mode & MODE_TYPE) != MODE_SYMLINK) /* after the owner, whose change takes set-id bits away */
-        error = attributes_change_mode(&unpacker->context, &path, member->mode & 07777);
-    if (!error)
-        error = attributes_set_times(&unpacker->context, &path, &time, &time);
-    path_release(&path);
-    return error;
-}
-
 static int unpack_member(void *context, const struct cpio_member *member)
 {
     struct unpacker *unpacker = context;
@@ -274,8 +282,8 @@ static int unpack_member(void *context, const struct cpio_member *member)
         if (error == -EEXIST && path_remove(&unpacker->context, &unpacker->parent, last, false) == 0)
             error = make_member(unpacker, name, last, member); /* a later member replaces an earlier one */
     }
-    if (!error)
-        error = set_attributes(unpacker, last, member);
+    if (!error && (member->mode & MODE_TYPE) != MODE_REGULAR)
+        error = set_attributes_of(unpacker, last, member);
     if (error)
         log_error("initramfs: \"%s\" cannot be made: error %d", name, -error);
     else
