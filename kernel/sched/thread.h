@@ -42,6 +42,7 @@ struct thread {
     struct tree_node run_node;      /* s */
     bool queued;                    /* s it is in a run queue's tree */
     bool sleep_interruptible;       /* s while sleeping */
+    bool ends;                      /* o it is about to: who it wakes may have its CPU */
     int wake_result;                /* s what the sleep will answer */
     uint64_t accounted_ns;          /* s up to here its running is in run_time_ns */
     uint64_t turn_offset_ns;        /* o to be added to the clock for its run time, while this turn lasts: thread_own_run_time_ns() */
@@ -69,6 +70,11 @@ int thread_make_user(struct thread *thread, struct paging_root *root, bool copy_
 void thread_start(struct thread *thread);
 /* The same, for who will wait for it at once: on this CPU, if it may run here, so that no other CPU need be woken. */
 void thread_start_here(struct thread *thread);
+/* The current thread has little left to do: who it tells of its end is to run on this CPU then, rather than on one that has to be woken. */
+static inline void thread_ends(void)
+{
+    thread_current()->ends = true;
+}
 void thread_take(struct thread *thread);
 void thread_release(struct thread *thread);
 void thread_exit(void) attribute_noreturn;
