@@ -267,13 +267,11 @@ int format_string(char *buffer, size_t size_bytes, const char *format, ...)
 
 static unsigned int parse_digit(char byte)
 {
-    if (format_is_digit(byte))
-        return (unsigned int)(byte - '0');
-    if (byte >= 'a' && byte <= 'z')
-        return (unsigned int)(byte - 'a') + 10;
-    if (byte >= 'A' && byte <= 'Z')
-        return (unsigned int)(byte - 'A') + 10;
-    return 255;
+    unsigned int digit = (uint8_t)byte - (unsigned int)'0', letter = ((uint8_t)byte | 0x20u) - 'a';
+
+    if (digit <= 9)
+        return digit;
+    return letter < 26 ? letter + 10 : 255;
 }
 
 /* No sign, no space, no prefix; base 2..36. *value is written only on success. */

@@ -339,13 +339,14 @@ void *memory_reallocate(void *memory, size_t size_bytes)
     return moved;
 }
 
-char *memory_duplicate_string(const char *string)
+char *memory_duplicate_text(const void *text, size_t length_bytes)
 {
-    size_t length = __builtin_strlen(string) + 1;
-    char *copy = memory_allocate(length);
+    char *copy = memory_allocate(length_bytes + 1);
 
-    if (copy)
-        __builtin_memcpy(copy, string, length);
+    if (copy) {
+        __builtin_memcpy(copy, text, length_bytes);
+        copy[length_bytes] = 0;
+    }
     return copy;
 }
 

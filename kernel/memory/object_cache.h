@@ -21,7 +21,12 @@ void *memory_allocate_zeroed(size_t size_bytes);
 void memory_free(void *memory); /* NULL is allowed */
 /* As realloc(); on NULL the old block is untouched. */
 void *memory_reallocate(void *memory, size_t size_bytes);
-char *memory_duplicate_string(const char *string);
+/* A terminated copy of so many bytes, and of a string. The caller frees it. NULL when memory is out. */
+char *memory_duplicate_text(const void *text, size_t length_bytes);
+static inline char *memory_duplicate_string(const char *string)
+{
+    return memory_duplicate_text(string, __builtin_strlen(string));
+}
 
 /* For reports: each cache's name and pages, in order of making. */
 void object_cache_visit(void (*visit)(const char *name, uint32_t pages, void *data), void *data);

@@ -14,7 +14,6 @@
 #include "kernel/base/format.h"
 #include "kernel/fs/tmpfs/cpio.h"
 #include "kernel/memory/page.h"
-#include "kernel/vfs/attributes.h"
 #include "kernel/vfs/inode.h"
 #include "kernel/vfs/process_hooks.h"
 #include "kernel/vfs/vfs.h"
@@ -60,14 +59,7 @@ static size_t add_trailer(char *archive, size_t at)
 
 static int status_of(const char *name, struct inode_status *status)
 {
-    struct path path;
-    int error = path_lookup(&root, NULL, name, 0, &path);
-
-    if (error)
-        return error;
-    error = attributes_path_status(&path, status);
-    path_release(&path);
-    return error;
+    return vfs_tree_status(&root, name, status);
 }
 
 static void expect_bytes(const char *name, const char *bytes, size_t length)

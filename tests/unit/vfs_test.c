@@ -104,14 +104,7 @@ static void expect_text(const char *name, const char *text)
 
 static int status_of(const char *name, struct inode_status *status)
 {
-    struct path path;
-    int error = path_lookup(&root, NULL, name, 0, &path);
-
-    if (error)
-        return error;
-    error = attributes_path_status(&path, status);
-    path_release(&path);
-    return error;
+    return vfs_tree_status(&root, name, status);
 }
 
 static void names_and_errors(void **state)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernel/fs/tmpfs/tmpfs.h"
+#include "kernel/vfs/attributes.h"
 #include "kernel/vfs/credentials.h"
 #include "kernel/vfs/file.h"
 #include "kernel/vfs/mount.h"
@@ -19,6 +20,18 @@ static inline void vfs_tree_start(struct fs_context *root)
     assert_int_equal(mount_root(file_system, 0, &root->root), 0);
     root->working_directory = root->root;
     path_take(&root->working_directory);
+}
+
+static inline int vfs_tree_status(const struct fs_context *root, const char *name, struct inode_status *status)
+{
+    struct path path;
+    int error = path_lookup(root, NULL, name, 0, &path);
+
+    if (error)
+        return error;
+    error = attributes_path_status(&path, status);
+    path_release(&path);
+    return error;
 }
 
 /* 0 or the error of opening it; it is closed again. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel/base/error.h"
+#include "kernel/base/format.h"
 #include "kernel/base/log.h"
 
 #define HEADER_BYTES 110u
@@ -24,27 +25,15 @@ static int refuse(size_t offset, const char *why)
     return -EINVAL;
 }
 
-static bool read_field(const char *digits, uint32_t *value)
-{
-    *value = 0;
-    for (unsigned int i = 0; i < 8; i++) {
-        unsigned int digit = (uint8_t)digits[i] - '0';
-
-        if (digit > 9) {
-            digit = ((uint8_t)digits[i] | 0x20u) - 'a' + 10;
-            if (digit < 10 || digit > 15)
-                return false;
-        }
-        *value = *value << 4 | digit;
-    }
-    return true;
-}
-
 static bool read_fields(const char *header, uint32_t *fields)
 {
-    for (unsigned int i = 0; i < FIELD_COUNT; i++)
-        if (!read_field(header + 6 + i * 8, &fields[i]))
+    for (unsigned int i = 0; i < FIELD_COUNT; i++) {
+        uint64_t value;
+
+        if (parse_unsigned(header + 6 + i * 8, 8, 16, &value) != 0)
             return false;
+        fields[i] = (uint32_t)value;
+    }
     return true;
 }
 

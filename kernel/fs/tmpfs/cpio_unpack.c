@@ -35,17 +35,6 @@ struct unpacker {
     const uint8_t *kept;  /* where the archive's pages begin that are neither released nor a file's */
 };
 
-static char *text_duplicate(const void *text, size_t length)
-{
-    char *copy = memory_allocate(length + 1);
-
-    if (copy) {
-        memcpy(copy, text, length);
-        copy[length] = 0;
-    }
-    return copy;
-}
-
 static bool name_is_safe(const char *name)
 {
     while (*name) {
@@ -100,7 +89,7 @@ static int find_parent(struct unpacker *unpacker, char *name, const char **last)
     if (unpacker->parent_name && strncmp(unpacker->parent_name, name, length) == 0 && unpacker->parent_name[length] == 0)
         return 0;
     parent_forget(unpacker);
-    char *parent_name = text_duplicate(name, length);
+    char *parent_name = memory_duplicate_text(name, length);
     if (!parent_name)
         return -ENOMEM;
     int error = path_lookup(context, &context->root, parent_name, PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY, &unpacker->parent);
@@ -233,7 +222,7 @@ static int make_symlink(struct unpacker *unpacker, const char *name, const struc
     if (member->size_bytes == 0 || member->size_bytes >= PATH_LENGTH_LIMIT)
         return -EINVAL;
 
-    char *target = text_duplicate(member->data, member->size_bytes);
+    char *target = memory_duplicate_text(member->data, member->size_bytes);
     if (!target)
         return -ENOMEM;
     int error = path_make_symlink(&unpacker->context, target, &unpacker->parent, name);

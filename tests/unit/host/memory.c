@@ -263,9 +263,13 @@ void *memory_reallocate(void *memory, size_t size_bytes)
     return moved;
 }
 
-char *memory_duplicate_string(const char *string)
+char *memory_duplicate_text(const void *text, size_t length_bytes)
 {
-    size_t size_bytes = strlen(string) + 1;
-    char *copy = memory_allocate(size_bytes);
-    return copy ? memcpy(copy, string, size_bytes) : NULL;
+    char *copy = memory_allocate(length_bytes + 1);
+
+    if (copy) {
+        memcpy(copy, text, length_bytes);
+        copy[length_bytes] = 0;
+    }
+    return copy;
 }
