@@ -21,7 +21,7 @@ uint64_t hash_bytes(const void *bytes, size_t length_bytes, uint64_t seed)
 
     while (left >= 8) {
         uint64_t word;
-        memcpy(&word, cursor, 8);
+        __builtin_memcpy(&word, cursor, 8);
         state = hash_fold(state ^ word, 0xd6e8feb86659fd93ull);
         cursor += 8;
         left -= 8;
