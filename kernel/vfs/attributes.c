@@ -100,6 +100,14 @@ static int apply_locked(struct inode *inode, struct inode_attributes *attributes
     return inode->operations->set_attributes(inode, attributes);
 }
 
+int attributes_set(struct inode *inode, struct inode_attributes *attributes)
+{
+    rw_lock_write(&inode->lock);
+    int error = apply_locked(inode, attributes);
+    rw_unlock_write(&inode->lock);
+    return error;
+}
+
 static bool is_owner(const struct inode *inode, const struct credentials *credentials)
 {
     return credentials->fsuid == inode->uid || credentials_capable(credentials, CAPABILITY_FOWNER);

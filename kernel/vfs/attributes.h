@@ -27,6 +27,8 @@ int attributes_file_status(struct file *file, struct inode_status *status);
 
 /* access(): with the context's fsuid (the caller made it the real uid where that is asked). access bits 4, 2, 1; 0: existence. */
 int attributes_access(const struct fs_context *context, const struct path *path, unsigned int access);
+/* All that `attributes` says, whoever asks, and nobody is told: for who makes files of what others recorded. Without a time of change it is now. */
+int attributes_set(struct inode *inode, struct inode_attributes *attributes);
 int attributes_change_mode(const struct fs_context *context, const struct path *path, uint32_t mode);
 /* -1 leaves an id as it is. */
 int attributes_change_owner(const struct fs_context *context, const struct path *path, uint32_t uid, uint32_t gid);

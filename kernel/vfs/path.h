@@ -44,6 +44,8 @@ struct inode *path_inode(const struct path *path);
 int path_lookup(const struct fs_context *context, const struct path *at, const char *name, unsigned int flags, struct path *path);
 
 /* The calls that change names, with all of Linux's checks. Names are terminated strings in kernel memory. */
+/* The first is for the kernel's own: any type but a symbolic link, with all mode bits; *made, if not NULL, is what was made, referenced. */
+int path_make(const struct fs_context *context, const struct path *at, const char *name, uint32_t mode, uint64_t device, struct path *made);
 int path_make_node(const struct fs_context *context, const struct path *at, const char *name, uint32_t mode, uint64_t device);
 int path_make_directory(const struct fs_context *context, const struct path *at, const char *name, uint32_t mode);
 int path_make_symlink(const struct fs_context *context, const char *target, const struct path *at, const char *name);

@@ -108,44 +108,42 @@ static void unlock_new(struct path_walk *walk, struct dentry *child)
     dentry_release(child);
 }
 
-int path_make_node(const struct fs_context *context, const struct path *at, const char *name, uint32_t mode,
-                   uint64_t device)
+int path_make(const struct fs_context *context, const struct path *at, const char *name, uint32_t mode, uint64_t device,
+              struct path *made)
 {
-    uint32_t type = mode & MODE_TYPE ? mode & MODE_TYPE : MODE_REGULAR;
     struct path_walk walk;
     struct dentry *child;
-
-    if (type == MODE_DIRECTORY || type == MODE_SYMLINK)
-        return type == MODE_DIRECTORY ? -EPERM : -EINVAL;
-    if ((type == MODE_CHARACTER || type == MODE_BLOCK) && !credentials_capable(context->credentials, CAPABILITY_MKNOD))
-        return -EPERM;
-
-    int error = walk_to_new(&walk, context, at, name, false);
+    int error = walk_to_new(&walk, context, at, name, (mode & MODE_TYPE) == MODE_DIRECTORY);
 
     if (!error)
         error = lock_new(&walk, &child);
     if (!error) {
-        error = path_create_locked(context, &walk.path, child, type | (mode & 07777), device);
+        error = path_create_locked(context, &walk.path, child, mode, device);
+        if (!error && made) {
+            *made = (struct path){ walk.path.mount, child };
+            path_take(made);
+        }
         unlock_new(&walk, child);
     }
     path_walk_end(&walk);
     return error;
 }
 
+int path_make_node(const struct fs_context *context, const struct path *at, const char *name, uint32_t mode,
+                   uint64_t device)
+{
+    uint32_t type = mode & MODE_TYPE ? mode & MODE_TYPE : MODE_REGULAR;
+
+    if (type == MODE_DIRECTORY || type == MODE_SYMLINK)
+        return type == MODE_DIRECTORY ? -EPERM : -EINVAL;
+    if ((type == MODE_CHARACTER || type == MODE_BLOCK) && !credentials_capable(context->credentials, CAPABILITY_MKNOD))
+        return -EPERM;
+    return path_make(context, at, name, type | (mode & 07777), device, NULL);
+}
+
 int path_make_directory(const struct fs_context *context, const struct path *at, const char *name, uint32_t mode)
 {
-    struct path_walk walk;
-    struct dentry *child;
-    int error = walk_to_new(&walk, context, at, name, true);
-
-    if (!error)
-        error = lock_new(&walk, &child);
-    if (!error) {
-        error = path_create_locked(context, &walk.path, child, MODE_DIRECTORY | (mode & 01777), 0);
-        unlock_new(&walk, child);
-    }
-    path_walk_end(&walk);
-    return error;
+    return path_make(context, at, name, MODE_DIRECTORY | (mode & 01777), 0, NULL);
 }
 
 int path_make_symlink(const struct fs_context *context, const char *target, const struct path *at, const char *name)

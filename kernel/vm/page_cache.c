@@ -87,7 +87,7 @@ struct page *page_cache_lookup(const struct page_cache *cache, uint64_t index)
     return NULL;
 }
 
-int page_cache_insert(struct page_cache *cache, uint64_t index, struct page *page)
+int page_cache_insert(struct page_cache *cache, uint64_t index, struct page *pages, size_t count)
 {
     struct tree_node **link = &cache->chunks.root, *parent = NULL;
     struct page_chunk *chunk = NULL;
@@ -107,13 +107,17 @@ int page_cache_insert(struct page_cache *cache, uint64_t index, struct page *pag
         chunk->number = number;
         tree_insert(&cache->chunks, &chunk->node, parent, link);
     }
-    assert(!chunk->pages[index % CHUNK_PAGES]);
-    chunk->pages[index % CHUNK_PAGES] = page;
-    chunk->present |= (uint16_t)(1u << index % CHUNK_PAGES);
-    page->owner = cache;
-    page->index = index;
-    cache->page_count++;
-    return 0;
+    unsigned int slot = index % CHUNK_PAGES, present = chunk->present >> slot;
+    unsigned int end = present != 0 ? (unsigned int)__builtin_ctz(present) : CHUNK_PAGES - slot;
+    unsigned int made = count < end ? (unsigned int)count : end;
+    for (unsigned int i = 0; i < made; i++) {
+        chunk->pages[slot + i] = &pages[i];
+        pages[i].owner = cache;
+        pages[i].index = index + i;
+    }
+    chunk->present |= (uint16_t)(((1u << made) - 1) << slot);
+    cache->page_count += made;
+    return (int)made;
 }
 
 void page_cache_detach(struct page_cache *cache, struct page *page)
@@ -154,7 +158,7 @@ int page_cache_prepare_read(struct page_cache *cache, uint64_t index, size_t cou
         if (!page)
             break;
         atomic_store(&page->flags, PAGE_FLAG_BUSY);
-        if (page_cache_insert(cache, index + made, page) != 0) {
+        if (page_cache_insert(cache, index + made, page, 1) < 0) {
             page_release(page);
             break;
         }
@@ -171,7 +175,7 @@ static int page_cache_get_fresh(struct page_cache *cache, uint64_t index, struct
     if (!fresh)
         return -ENOMEM;
     atomic_store(&fresh->flags, PAGE_FLAG_UPTODATE);
-    if (page_cache_insert(cache, index, fresh) != 0) {
+    if (page_cache_insert(cache, index, fresh, 1) < 0) {
         page_release(fresh);
         return -ENOMEM;
     }

@@ -74,10 +74,10 @@ long page_cache_read(struct page_cache *cache, uint64_t offset, struct io_vector
 /* Does not extend the file by itself beyond what the caller set with page_cache_resize() first. */
 long page_cache_write(struct page_cache *cache, uint64_t offset, struct io_vector *vector);
 /*
- * Puts `fresh` (whole, and a page of PAGE_CACHE's kind) into the cache as what was written there, or its bytes into the page that came before it. Takes over the
- * reference in any case. 0, -ENXIO (past the end of the file), -ENOMEM, or what reading the page that is there gave.
+ * Puts `count` pages, neighbours in memory (whole, and of PAGE_CACHE's kind), into the cache as what was written from `index` on, or a page's bytes into the one that
+ * came before it. Takes over the references in any case. 0, -ENXIO (past the end of the file), -ENOMEM, or what reading a page that is there gave.
  */
-int page_cache_adopt(struct page_cache *cache, uint64_t index, struct page *fresh);
+int page_cache_adopt(struct page_cache *cache, uint64_t index, struct page *fresh, size_t count);
 /* Changes the size: growing is a number; shrinking unmaps and frees pages and zeroes the tail of the last. */
 int page_cache_resize(struct page_cache *cache, uint64_t size_bytes);
 /* Frees [first, first+count) pages and unmaps them (hole punching on memory-only caches). */

@@ -50,8 +50,11 @@ struct page_chunk *page_chunk_next(const struct page_chunk *chunk);
 
 /* The page, or NULL; no reference. */
 struct page *page_cache_lookup(const struct page_cache *cache, uint64_t index);
-/* Puts a page where none is; the cache takes over the caller's reference. 0 or -ENOMEM. */
-int page_cache_insert(struct page_cache *cache, uint64_t index, struct page *page);
+/*
+ * Puts pages, neighbours in memory, from `index` on, up to where a page is or their chunk ends; the cache takes over the caller's references of those.
+ * How many, or -ENOMEM.
+ */
+int page_cache_insert(struct page_cache *cache, uint64_t index, struct page *pages, size_t count);
 /* Takes a page that is not BUSY out; the cache's reference becomes the caller's. Frees an emptied chunk. */
 void page_cache_detach(struct page_cache *cache, struct page *page);
 /* Drops cache->lock, waits until the page is not BUSY; does not take the lock again. */

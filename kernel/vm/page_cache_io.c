@@ -144,30 +144,53 @@ long page_cache_read(struct page_cache *cache, uint64_t offset, struct io_vector
     return error != 0 ? error : vector->faulted ? -EFAULT : 0;
 }
 
-int page_cache_adopt(struct page_cache *cache, uint64_t index, struct page *fresh)
+/* As many as are absent and of one chunk; 0: the first is there. */
+static int page_cache_adopt_absent(struct page_cache *cache, uint64_t index, struct page *fresh, size_t count)
 {
-    struct page *present;
-
     mutex_lock(&cache->lock);
-    if (!page_cache_lookup(cache, index)) {
-        int error = index < page_cache_limit(cache) ? page_cache_insert(cache, index, fresh) : -ENXIO;
-        if (error == 0) {
-            atomic_store(&fresh->flags, PAGE_FLAG_UPTODATE | PAGE_FLAG_REFERENCED);
-            page_cache_set_dirty(cache, fresh);
-        } else {
-            page_release(fresh);
-        }
-        mutex_unlock(&cache->lock);
-        return error;
+    uint64_t limit = page_cache_limit(cache);
+    int taken = index < limit ? page_cache_insert(cache, index, fresh, (size_t)minimum((uint64_t)count, limit - index)) : -ENXIO;
+    for (int i = 0; i < taken; i++) {
+        atomic_store_explicit(&fresh[i].flags, PAGE_FLAG_UPTODATE | PAGE_FLAG_REFERENCED, memory_order_relaxed);
+        if (cache->source)
+            page_cache_set_dirty(cache, &fresh[i]);
     }
     mutex_unlock(&cache->lock);
+    return taken;
+}
+
+static int page_cache_overwrite(struct page_cache *cache, uint64_t index, struct page *fresh)
+{
+    struct page *present;
     int error = page_cache_get(cache, index, &present);
+
     if (error == 0) {
         memcpy(page_address(present), page_address(fresh), PAGE_SIZE);
         page_cache_mark_dirty(present);
         page_release(present);
     }
     page_release(fresh);
+    return error;
+}
+
+int page_cache_adopt(struct page_cache *cache, uint64_t index, struct page *fresh, size_t count)
+{
+    size_t done = 0;
+    int error = 0;
+
+    while (done < count && error == 0) {
+        int taken = page_cache_adopt_absent(cache, index + done, &fresh[done], count - done);
+        if (taken < 0) {
+            error = taken;
+        } else if (taken > 0) {
+            done += (size_t)taken;
+        } else {
+            error = page_cache_overwrite(cache, index + done, &fresh[done]);
+            done++;
+        }
+    }
+    for (; done < count; done++)
+        page_release(&fresh[done]);
     return error;
 }
 
@@ -185,7 +208,7 @@ static long page_cache_write_whole(struct page_cache *cache, uint64_t index, str
         vector->faulted = false;
         return -EAGAIN;
     }
-    int error = page_cache_adopt(cache, index, fresh);
+    int error = page_cache_adopt(cache, index, fresh, 1);
     if (error != 0)
         io_vector_revert(vector, moved);
     return error != 0 ? error : (long)moved;

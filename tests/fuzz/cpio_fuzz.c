@@ -25,7 +25,7 @@ static int visit(void *context, const struct cpio_member *member)
     const uint8_t *name = (const uint8_t *)member->name, *end = archive->bytes + archive->size_bytes;
     uint32_t sum = 0;
 
-    if (name < archive->bytes || name + member->name_length >= end || strlen(member->name) != member->name_length)
+    if (name < archive->bytes || name >= end || strnlen(member->name, (size_t)(end - name)) == (size_t)(end - name))
         abort();
     if (member->data < name || member->data > end || member->size_bytes > (size_t)(end - member->data))
         abort();

@@ -20,9 +20,10 @@
 #include "tests/unit/host/host.h"
 #include "tests/unit/vfs_tree.h"
 
-#define ARCHIVE_ORDER 3u
+#define ARCHIVE_ORDER 6u
 #define ARCHIVE_BYTES (PAGE_SIZE << ARCHIVE_ORDER)
-#define LARGE_BYTES (2 * PAGE_SIZE + 100)
+#define LARGE_PAGES 20u /* not all of one chunk of the cache, the last one not full */
+#define LARGE_BYTES ((LARGE_PAGES - 1) * PAGE_SIZE + 100)
 
 static const struct file_system_type *const types[] = {&tmpfs_type};
 static struct fs_context root;
@@ -131,6 +132,93 @@ static void replacements(void **state)
     assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), -ENOTDIR);
 }
 
+/* The names of a directory are short cuts only where they can be. */
+static void names(void **state)
+{
+    static const char *const refused[] = {"n/..", "n/../n/c", "n/./../../n/c"};
+    static char archive[4096];
+    struct inode_status status;
+    size_t at = 0;
+
+    at = add_member(archive, at, "n/a", 0100600, 1, 1, "a");
+    at = add_member(archive, at, "n/.hidden", 0100600, 2, 1, "hidden");
+    at = add_member(archive, at, "n/b", 0100600, 3, 1, "b");
+    at = add_member(archive, at, "nn/b", 0100600, 4, 1, "other");
+    at = add_member(archive, at, "nn/deep/b", 0100600, 5, 1, "deeper");
+    at = add_member(archive, at, "nn/", 0040711, 6, 2, "");
+    at = add_member(archive, at, "n", 0040700, 7, 2, "");
+    at = add_member(archive, at, "n-top", 0100600, 8, 1, "top");
+    at = add_member(archive, at, "/n-absolute", 0100600, 9, 1, "absolute");
+    add_trailer(archive, at);
+    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), 0);
+    expect_bytes("n/a", "a", 1);
+    expect_bytes("n/.hidden", "hidden", 6);
+    expect_bytes("n/b", "b", 1);
+    expect_bytes("nn/b", "other", 5);
+    expect_bytes("nn/deep/b", "deeper", 6);
+    expect_bytes("n-top", "top", 3);
+    expect_bytes("n-absolute", "absolute", 8);
+    assert_int_equal(status_of("nn", &status), 0);
+    assert_int_equal(status.mode, 0040711);
+    assert_int_equal(status_of("n", &status), 0);
+    assert_int_equal(status.mode, 0040700);
+    for (size_t i = 0; i < array_count(refused); i++) {
+        memset(archive, 0, sizeof(archive));
+        at = add_member(archive, 0, "n/b", 0100600, 1, 1, "");
+        at = add_member(archive, at, refused[i], 0100600, 2, 1, "");
+        add_trailer(archive, at);
+        assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), -EINVAL);
+    }
+}
+
+/* Links whose first name has become something else, data that comes with each of them, and data of what is no file. */
+static void strange_links(void **state)
+{
+    static char archive[4096];
+    struct inode_status status;
+    size_t at = 0;
+
+    at = add_member(archive, at, "l/one", 0100600, 1, 2, "the first and longer");
+    at = add_member(archive, at, "l/two", 0100644, 1, 2, "the second");
+    at = add_member(archive, at, "l/lost", 0100600, 2, 2, "");
+    at = add_member(archive, at, "l/lost", 0120777, 3, 1, "one");
+    add_trailer(archive, at);
+    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), 0);
+    expect_bytes("l/one", "the second", 10);
+    assert_int_equal(status_of("l/one", &status), 0);
+    assert_int_equal(status.mode, 0100644);
+    assert_int_equal(status.links, 2);
+    at = add_member(archive, at, "l/found", 0100600, 2, 2, "into a symbolic link");
+    add_trailer(archive, at);
+    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), -EINVAL);
+    memset(archive, 0, sizeof(archive));
+    at = add_member(archive, 0, ".", 0100600, 1, 1, "data of the root");
+    add_trailer(archive, at);
+    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), -EINVAL);
+}
+
+static void digits(void **state)
+{
+    static char archive[4096];
+
+    for (unsigned int byte = 0; byte < 256; byte++) {
+        bool fine = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
+        memset(archive, 0, sizeof(archive));
+        size_t at = add_member(archive, 0, "digits", 0100644, 1, 1, "");
+        add_trailer(archive, at);
+        archive[49] = (char)byte; /* of the time */
+        assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), fine ? 0 : -EINVAL);
+    }
+    struct inode_status status;
+    memset(archive, 0, sizeof(archive));
+    size_t at = add_member(archive, 0, "digits", 0100644, 1, 1, "");
+    add_trailer(archive, at);
+    memcpy(archive + 46, "0aBcDeF9", 8);
+    assert_int_equal(cpio_unpack(&root, archive, sizeof(archive), false), 0);
+    assert_int_equal(status_of("digits", &status), 0);
+    assert_int_equal(status.modify_time.seconds, 0x0abcdef9);
+}
+
 static void broken_headers(void **state)
 {
     static const struct {
@@ -178,7 +266,7 @@ static void owned_remove(void)
 static void pages_given(void **state)
 {
     static char large[LARGE_BYTES];
-    struct page *pages[3];
+    struct page *pages[LARGE_PAGES];
     struct file *file;
     size_t bytes;
 
@@ -190,13 +278,13 @@ static void pages_given(void **state)
     expect_bytes("owned/large", large, sizeof(large));
     expect_bytes("owned/astray", large, sizeof(large));
     expect_bytes("owned/small", "small", 5);
-    assert_int_equal(host_pages_in_use(), pages_before + 3 + 3 + 1);
+    assert_int_equal(host_pages_in_use(), pages_before + LARGE_PAGES + LARGE_PAGES + 1);
     assert_int_equal(file_open(&root, NULL, "owned/large", FILE_READ_ONLY, 0, &file), 0);
-    assert_int_equal(page_cache_get_present(&file->inode->cache, 0, pages, 3), 3);
-    assert_ptr_equal(page_address(pages[0]), archive + PAGE_SIZE);
-    assert_ptr_equal(page_address(pages[1]), archive + 2 * PAGE_SIZE);
-    assert_int_equal(*((char *)page_address(pages[2]) + LARGE_BYTES % PAGE_SIZE), 0); /* what a map of it shows behind the end */
-    for (size_t i = 0; i < 3; i++)
+    assert_int_equal(page_cache_get_present(&file->inode->cache, 0, pages, LARGE_PAGES), LARGE_PAGES);
+    for (size_t i = 0; i + 1 < LARGE_PAGES; i++)
+        assert_ptr_equal(page_address(pages[i]), archive + (1 + i) * PAGE_SIZE);
+    assert_int_equal(*((char *)page_address(pages[LARGE_PAGES - 1]) + LARGE_BYTES % PAGE_SIZE), 0); /* what a map of it shows behind the end */
+    for (size_t i = 0; i < LARGE_PAGES; i++)
         page_release(pages[i]);
     file_release(file);
     owned_remove();
@@ -232,6 +320,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members),
         cmocka_unit_test(replacements),
+        cmocka_unit_test(names),
+        cmocka_unit_test(strange_links),
+        cmocka_unit_test(digits),
         cmocka_unit_test(broken_headers),
         cmocka_unit_test(pages_given),
         cmocka_unit_test(pages_given_without_memory),

@@ -135,6 +135,39 @@ static void files_hold_what_was_written(void **state)
     assert_true(disk_reads > 0 && disk_writes > 0);
 }
 
+/* Pages that are there keep their place, and get the bytes; what does not fit into the file goes. */
+static void runs_of_pages_are_adopted(void **state)
+{
+    static uint8_t model[sizeof(disk)];
+    size_t pages_before = host_pages_in_use(), objects_before = host_objects_in_use();
+
+    for (int kind = 0; kind < 2; kind++) {
+        struct page_cache cache;
+        struct page *block = page_allocate(6, PAGE_CACHE, 0);
+
+        memset(disk, 0, sizeof(disk));
+        memset(model, 0, sizeof(model));
+        page_cache_init(&cache, kind == 0 ? &disk_source : NULL, NULL, 60 * PAGE_SIZE);
+        file_write(&cache, model, 15 * PAGE_SIZE, PAGE_SIZE);
+        file_write(&cache, model, 20 * PAGE_SIZE, 2 * PAGE_SIZE);
+        for (size_t i = 0; i < 64 * PAGE_SIZE; i++)
+            ((uint8_t *)page_address(block))[i] = (uint8_t)random();
+        memcpy(model + 5 * PAGE_SIZE, page_address(block), 40 * PAGE_SIZE);
+        memcpy(model + 50 * PAGE_SIZE, (uint8_t *)page_address(block) + 40 * PAGE_SIZE, 10 * PAGE_SIZE);
+        page_split(block);
+        assert_int_equal(page_cache_adopt(&cache, 5, block, 40), 0);
+        assert_int_equal(page_cache_adopt(&cache, 50, block + 40, 24), -ENXIO);
+        for (uint64_t page = 0; page < 60; page++)
+            file_check(&cache, model, page * PAGE_SIZE, PAGE_SIZE);
+        assert_int_equal(page_cache_synchronize(&cache, 0, UINT64_MAX), 0);
+        if (kind == 0)
+            assert_memory_equal(disk, model, sizeof(disk));
+        page_cache_destroy(&cache);
+        assert_int_equal(host_pages_in_use(), pages_before);
+        assert_int_equal(host_objects_in_use(), objects_before);
+    }
+}
+
 static void a_failed_read_is_tried_again(void **state)
 {
     struct page_cache cache;
@@ -340,6 +373,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_hold_what_was_written),
+        cmocka_unit_test(runs_of_pages_are_adopted),
         cmocka_unit_test(a_failed_read_is_tried_again),
         cmocka_unit_test(mappings_follow_their_file),
         cmocka_unit_test(pages_that_are_used_come_with_their_file),

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "kernel/base/error.h"
-#include "kernel/base/format.h"
 #include "kernel/base/log.h"
 
 #define HEADER_BYTES 110u
@@ -25,15 +24,33 @@ static int refuse(size_t offset, const char *why)
     return -EINVAL;
 }
 
+/*
+ * A field, its eight digits at a time, one in each byte of a word: no byte of the sums carries into the next. A digit's value, written in lower case
+ * again, must give its text. False: it is not hexadecimal.
+ */
+static inline bool read_field(const char *text, uint32_t *value)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t word;
+
+    __builtin_memcpy(&word, text, sizeof(word));
+    uint64_t letters = word >> 6 & ones;
+    uint64_t digits = (word & ones * 0xf) + letters * 9;
+    uint64_t large = (digits + ones * 6) >> 4 & ones; /* of ten and more */
+    if ((word | letters << 5) != digits + ones * '0' + letters * ('a' - '0' - 10) || large != letters || (digits & ones * 0x10) != 0)
+        return false;
+    digits = __builtin_bswap64(digits);
+    digits = (digits | digits >> 4) & 0x00ff00ff00ff00ff;
+    digits = (digits | digits >> 8) & 0x0000ffff0000ffff;
+    *value = (uint32_t)(digits | digits >> 16);
+    return true;
+}
+
 static bool read_fields(const char *header, uint32_t *fields)
 {
-    for (unsigned int i = 0; i < FIELD_COUNT; i++) {
-        uint64_t value;
-
-        if (parse_unsigned(header + 6 + i * 8, 8, 16, &value) != 0)
+    for (unsigned int i = 0; i < FIELD_COUNT; i++)
+        if (!read_field(header + 6 + i * 8, &fields[i]))
             return false;
-        fields[i] = (uint32_t)value;
-    }
     return true;
 }
 
@@ -70,8 +87,7 @@ static int read_member(const char *archive, size_t size_bytes, size_t *offset, s
     if (name_bytes < 1 || name_bytes > NAME_LIMIT || name_bytes > left)
         return refuse(start, "the length of a name is impossible");
     member->name = archive + start + HEADER_BYTES;
-    member->name_length = strnlen(member->name, name_bytes);
-    if (member->name_length == name_bytes)
+    if (member->name[name_bytes - 1] != 0)
         return refuse(start, "a name is not terminated");
 
     size_t data = round_up(start + HEADER_BYTES + name_bytes, 4u);

@@ -11,7 +11,6 @@ struct fs_context;
 /* One member. Pointers lead into the archive; the name is terminated there. */
 struct cpio_member {
     const char *name;
-    size_t name_length;
     uint32_t mode, uid, gid, links;
     uint32_t modify_time_seconds;
     uint32_t inode_number;

@@ -15,7 +15,6 @@
 #include "kernel/memory/object_cache.h"
 #include "kernel/memory/page.h"
 #include "kernel/vfs/attributes.h"
-#include "kernel/vfs/file.h"
 #include "kernel/vfs/inode.h"
 #include "kernel/vfs/path.h"
 
@@ -29,10 +28,13 @@ struct first_link {
 struct unpacker {
     struct fs_context context;
     struct list first_links;
-    char *parent_name;    /* NULL: no member so far */
-    struct path parent;   /* of the last member, referenced */
+    char *parent_name;         /* NULL: no member so far */
+    size_t parent_length;
+    struct path parent;        /* of the last member, referenced */
     bool owned;
-    const uint8_t *kept;  /* where the archive's pages begin that are neither released nor a file's */
+    const uint8_t *kept;       /* where the archive's pages begin that are neither released nor a file's */
+    const uint8_t *given;      /* behind it, to given_end: pages that are the last member's */
+    const uint8_t *given_end;
 };
 
 static bool name_is_safe(const char *name)
@@ -78,104 +80,114 @@ static void parent_forget(struct unpacker *unpacker)
     unpacker->parent_name = NULL;
 }
 
-/* unpacker->parent for a member, and its name in there, which ends `name`. That is ours to change. */
-static int find_parent(struct unpacker *unpacker, char *name, const char **last)
+/* The directory of a name, whose last slash becomes its end; NULL: it has none. */
+static int find_directory(const struct fs_context *context, char *name, char *slash, struct path *path)
 {
-    const struct fs_context *context = &unpacker->context;
-    char *slash = strrchr(name, '/');
-    size_t length = slash ? (size_t)(slash - name) : 0;
+    const unsigned int flags = PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY;
 
-    *last = slash ? slash + 1 : name;
-    if (unpacker->parent_name && strncmp(unpacker->parent_name, name, length) == 0 && unpacker->parent_name[length] == 0)
+    if (!slash)
+        return path_lookup(context, &context->root, "", flags, path);
+    *slash = 0;
+    int error = path_lookup(context, &context->root, name, flags, path);
+    if (error != -ENOENT)
+        return error;
+    *slash = '/';
+    error = make_parents(context, name);
+    *slash = 0;
+    return error ? error : path_lookup(context, &context->root, name, flags, path);
+}
+
+/* What a name has behind unpacker->parent's; NULL: it leads elsewhere, or has to be looked at more closely. */
+static const char *name_in_parent(const struct unpacker *unpacker, const char *name)
+{
+    size_t length = unpacker->parent_length;
+
+    if (!unpacker->parent_name || strncmp(name, unpacker->parent_name, length) != 0 || (length > 0 && name[length++] != '/'))
+        return NULL;
+    return name[length] == 0 || name[length] == '.' || strchr(name + length, '/') ? NULL : name + length;
+}
+
+/* unpacker->parent for a member, and its name in there. */
+static int find_parent(struct unpacker *unpacker, const char *name, const char **last)
+{
+    *last = name_in_parent(unpacker, name);
+    if (*last)
         return 0;
     parent_forget(unpacker);
-    char *parent_name = memory_duplicate_text(name, length);
-    if (!parent_name)
+    char *copy = memory_duplicate_string(name);
+    if (!copy)
         return -ENOMEM;
-    int error = path_lookup(context, &context->root, parent_name, PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY, &unpacker->parent);
-    if (error == -ENOENT) {
-        error = make_parents(context, name);
-        if (!error)
-            error = path_lookup(context, &context->root, parent_name, PATH_FOLLOW | PATH_DIRECTORY | PATH_EMPTY, &unpacker->parent);
+    for (size_t end = strlen(copy); end > 0 && copy[end - 1] == '/'; end--)
+        copy[end - 1] = 0;
+    char *slash = strrchr(copy, '/');
+    int error = name_is_safe(copy) ? find_directory(&unpacker->context, copy, slash, &unpacker->parent) : -EINVAL;
+    if (error) {
+        memory_free(copy);
+        return error;
     }
-    if (error)
-        memory_free(parent_name);
-    else
-        unpacker->parent_name = parent_name;
-    return error;
+    unpacker->parent_name = copy;
+    unpacker->parent_length = slash ? (size_t)(slash - copy) : 0;
+    *last = slash ? slash + 1 : copy;
+    return 0;
 }
 
 /* All before `end` has been made. */
 static void pages_release(struct unpacker *unpacker, const uint8_t *end)
 {
-    for (; unpacker->owned && unpacker->kept + PAGE_SIZE <= end; unpacker->kept += PAGE_SIZE)
-        page_release(page_from_address(unpacker->kept));
+    while (unpacker->owned && unpacker->kept + PAGE_SIZE <= end) {
+        if (unpacker->kept == unpacker->given) {
+            unpacker->kept = unpacker->given_end;
+        } else {
+            page_release(page_from_address(unpacker->kept));
+            unpacker->kept += PAGE_SIZE;
+        }
+    }
 }
 
-/* A page of a member's data, from an offset on: the archive's own, if the data begins with a page and fills this one, or a copy. The archive's pages before it are gone. */
-static struct page *page_of_data(struct unpacker *unpacker, const struct cpio_member *member, uint64_t offset)
+static int copy_page(struct page_cache *cache, const struct cpio_member *member, uint64_t offset)
 {
     size_t length = minimum((size_t)PAGE_SIZE, member->size_bytes - offset);
-    const uint8_t *data = member->data + offset;
-    struct page *page;
+    struct page *page = page_allocate(0, PAGE_CACHE, 0);
 
-    if (unpacker->owned && length == PAGE_SIZE && (uintptr_t)data % PAGE_SIZE == 0) {
-        pages_release(unpacker, data);
-        unpacker->kept += PAGE_SIZE;
-        return page_from_address(data);
-    }
-    page = page_allocate(0, PAGE_CACHE, 0);
-    if (page) {
-        memcpy(page_address(page), data, length);
-        memset((uint8_t *)page_address(page) + length, 0, PAGE_SIZE - length);
-    }
-    return page;
+    if (!page)
+        return -ENOMEM;
+    memcpy(page_address(page), member->data + offset, length);
+    memset((uint8_t *)page_address(page) + length, 0, PAGE_SIZE - length);
+    return page_cache_adopt(cache, offset / PAGE_SIZE, page, 1);
 }
 
-static int set_attributes(struct unpacker *unpacker, const struct path *path, const struct cpio_member *member)
+/* The archive's own pages, if the data begins with one, as far as the data fills them, and copies. */
+static int write_data(struct unpacker *unpacker, struct page_cache *cache, const struct cpio_member *member)
 {
-    const struct attributes_time time = {.kind = TIME_SET, .time = {.seconds = member->modify_time_seconds}};
-    const struct inode *inode = path_inode(path);
+    size_t whole = unpacker->owned && (uintptr_t)member->data % PAGE_SIZE == 0 ? member->size_bytes / PAGE_SIZE : 0;
     int error = 0;
 
-    if (inode->uid != member->uid || inode->gid != member->gid)
-        error = attributes_change_owner(&unpacker->context, path, member->uid, member->gid);
-    if (!error && inode->mode != member->mode && (member->mode & MODE_TYPE) != MODE_SYMLINK) /* after the owner, whose change takes set-id bits away */
-        error = attributes_change_mode(&unpacker->context, path, member->mode & 07777);
-    return error ? error : attributes_set_times(&unpacker->context, path, &time, &time);
+    for (uint64_t offset = whole * PAGE_SIZE; offset < member->size_bytes && !error; offset += PAGE_SIZE)
+        error = copy_page(cache, member, offset);
+    if (error || whole == 0)
+        return error;
+    unpacker->given = member->data;
+    unpacker->given_end = member->data + whole * PAGE_SIZE;
+    return page_cache_adopt(cache, 0, page_from_address(member->data), whole);
 }
 
-/* An empty name: the parent. */
-static int set_attributes_of(struct unpacker *unpacker, const char *name, const struct cpio_member *member)
+/* The file is there; what the archive says of it. */
+static int fill_member(struct unpacker *unpacker, struct inode *inode, const struct cpio_member *member)
 {
-    struct path path;
-    int error = path_lookup(&unpacker->context, &unpacker->parent, name, PATH_EMPTY, &path);
+    const struct inode_time time = {.seconds = member->modify_time_seconds};
+    struct inode_attributes attributes = {
+        .valid = ATTRIBUTE_UID | ATTRIBUTE_GID | ATTRIBUTE_ACCESS_TIME | ATTRIBUTE_MODIFY_TIME, .mode = member->mode, .uid = member->uid,
+        .gid = member->gid, .size_bytes = member->size_bytes, .access_time = time, .modify_time = time};
+    bool has_data = (member->mode & MODE_TYPE) == MODE_REGULAR && member->size_bytes > 0;
 
-    if (error)
-        return error;
-    error = set_attributes(unpacker, &path, member);
-    path_release(&path);
-    return error;
-}
-
-static int write_data(struct unpacker *unpacker, const char *name, const struct cpio_member *member, unsigned int flags)
-{
-    struct file *file;
-    int error = file_open(&unpacker->context, &unpacker->parent, name, FILE_WRITE_ONLY | FILE_NO_FOLLOW | flags, member->mode & 07777, &file);
-
-    if (error)
-        return error;
-    if (member->size_bytes > 0)
-        error = attributes_truncate_file(file, member->size_bytes);
-    for (uint64_t offset = 0; offset < member->size_bytes && !error; offset += PAGE_SIZE) {
-        struct page *page = page_of_data(unpacker, member, offset);
-
-        error = page ? page_cache_adopt(&file->inode->cache, offset / PAGE_SIZE, page) : -ENOMEM;
-    }
-    if (!error)
-        error = set_attributes(unpacker, &file->path, member);
-    file_release(file);
-    return error;
+    if (has_data && !inode->has_cache) /* the first link's name is another file's by now */
+        return -EINVAL;
+    if (has_data)
+        attributes.valid |= ATTRIBUTE_SIZE;
+    if ((inode->mode & MODE_TYPE) != MODE_SYMLINK)
+        attributes.valid |= ATTRIBUTE_MODE;
+    int error = attributes_set(inode, &attributes);
+    return error || !has_data ? error : write_data(unpacker, &inode->cache, member);
 }
 
 static struct first_link *find_first(struct unpacker *unpacker, const struct cpio_member *member)
@@ -203,7 +215,7 @@ static int remember_first(struct unpacker *unpacker, const char *name, const str
 }
 
 /* `name` is the whole one, `last` that in the parent. */
-static int make_regular(struct unpacker *unpacker, const char *name, const char *last, const struct cpio_member *member)
+static int make_regular(struct unpacker *unpacker, const char *name, const char *last, const struct cpio_member *member, struct path *made)
 {
     struct fs_context *context = &unpacker->context;
     struct first_link *first = member->links > 1 ? find_first(unpacker, member) : NULL;
@@ -211,13 +223,13 @@ static int make_regular(struct unpacker *unpacker, const char *name, const char 
 
     if (first) {
         error = path_link(context, &context->root, first->name, &unpacker->parent, last, 0);
-        return error || member->size_bytes == 0 ? error : write_data(unpacker, last, member, FILE_TRUNCATE);
+        return error ? error : path_lookup(context, &unpacker->parent, last, 0, made);
     }
-    error = write_data(unpacker, last, member, FILE_CREATE | FILE_EXCLUSIVE);
+    error = path_make(context, &unpacker->parent, last, member->mode, 0, made);
     return error || member->links <= 1 ? error : remember_first(unpacker, name, member);
 }
 
-static int make_symlink(struct unpacker *unpacker, const char *name, const struct cpio_member *member)
+static int make_symlink(struct unpacker *unpacker, const char *name, const struct cpio_member *member, struct path *made)
 {
     if (member->size_bytes == 0 || member->size_bytes >= PATH_LENGTH_LIMIT)
         return -EINVAL;
@@ -227,27 +239,28 @@ static int make_symlink(struct unpacker *unpacker, const char *name, const struc
         return -ENOMEM;
     int error = path_make_symlink(&unpacker->context, target, &unpacker->parent, name);
     memory_free(target);
-    return error;
+    return error ? error : path_lookup(&unpacker->context, &unpacker->parent, name, 0, made);
 }
 
-static int make_member(struct unpacker *unpacker, const char *name, const char *last, const struct cpio_member *member)
+/* *made may have been made also on error. */
+static int make_member(struct unpacker *unpacker, const char *name, const char *last, const struct cpio_member *member, struct path *made)
 {
     const struct fs_context *context = &unpacker->context;
     int error;
 
     switch (member->mode & MODE_TYPE) {
     case MODE_DIRECTORY:
-        error = path_make_directory(context, &unpacker->parent, last, member->mode & 01777);
-        return error == -EEXIST ? 0 : error;
+        error = path_make(context, &unpacker->parent, last, member->mode, 0, made);
+        return error == -EEXIST ? path_lookup(context, &unpacker->parent, last, 0, made) : error;
     case MODE_REGULAR:
-        return make_regular(unpacker, name, last, member);
+        return make_regular(unpacker, name, last, member, made);
     case MODE_SYMLINK:
-        return make_symlink(unpacker, last, member);
+        return make_symlink(unpacker, last, member, made);
     case MODE_CHARACTER:
     case MODE_BLOCK:
     case MODE_FIFO:
     case MODE_SOCKET:
-        return path_make_node(context, &unpacker->parent, last, member->mode, member->device_number);
+        return path_make(context, &unpacker->parent, last, member->mode, member->device_number, made);
     default:
         return -EINVAL;
     }
@@ -256,28 +269,25 @@ static int make_member(struct unpacker *unpacker, const char *name, const char *
 static int unpack_member(void *context, const struct cpio_member *member)
 {
     struct unpacker *unpacker = context;
-    char *name = memory_duplicate_string(name_in_root(member->name));
-    const char *last = name;
-    int error = -EINVAL;
+    const char *name = name_in_root(member->name), *last;
+    struct path path = {NULL, NULL};
+    int error = find_parent(unpacker, name, &last);
 
-    if (!name)
-        return -ENOMEM;
-    for (size_t end = strlen(name); end > 0 && name[end - 1] == '/'; end--)
-        name[end - 1] = 0;
-    if (name_is_safe(name))
-        error = find_parent(unpacker, name, &last);
-    if (!error && last[0] != 0) { /* the root is there */
-        error = make_member(unpacker, name, last, member);
+    if (!error && last[0] == 0) { /* the root is there */
+        path = unpacker->parent;
+        path_take(&path);
+    } else if (!error) {
+        error = make_member(unpacker, name, last, member, &path);
         if (error == -EEXIST && path_remove(&unpacker->context, &unpacker->parent, last, false) == 0)
-            error = make_member(unpacker, name, last, member); /* a later member replaces an earlier one */
+            error = make_member(unpacker, name, last, member, &path); /* a later member replaces an earlier one */
     }
-    if (!error && (member->mode & MODE_TYPE) != MODE_REGULAR)
-        error = set_attributes_of(unpacker, last, member);
+    if (!error)
+        error = fill_member(unpacker, path_inode(&path), member);
+    path_release(&path);
     if (error)
         log_error("initramfs: \"%s\" cannot be made: error %d", name, -error);
     else
         pages_release(unpacker, member->data + member->size_bytes);
-    memory_free(name);
     return error;
 }
 
