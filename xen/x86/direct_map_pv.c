@@ -11,6 +11,9 @@
  *
  *     low pages:  [ L3 | L2 ... | L1 of 0-2 MiB | L1 of 2-4 MiB | ... ]      pool: [ L1 ... ]
  *
+ * Where the ramdisk fills 2 MiB, the loader's L1 of them is linked instead, and the low page is free: Xen looked at that table's entries when the domain was built, and
+ * does not again. What it maps is not global, so it leaves the TLB with each reload of CR3: mostly the pages of files, which programs have mapped by entries of their own.
+ *
  * Table pages are read-only in the direct map, so is the image's code. The direct map is never executable. Afterwards the
  * loader's mapping is cut back to the image, and its tables, start_info and boot stack become free memory.
  */
@@ -41,6 +44,9 @@ static uint64_t pool_count;
 static uint64_t first_l1_count; /* L1s that are linked with the root, all low */
 static uint64_t wanted_count;   /* L1s the start of day needs */
 static uint64_t mapped_count;   /* L1s linked so far, in order */
+static uint64_t reused_first;   /* first 2 MiB whose L1 is the loader's */
+static uint64_t reused_count;
+static uint64_t reused_first_l1;/* pfn of its L1; those of the others follow */
 static pfn_t root;
 static struct mmu_batch more_batch;
 
@@ -51,8 +57,15 @@ static uint64_t image_pfn(const void *address)
     return frames_pfn_of_image(address).number;
 }
 
+static bool is_reused(uint64_t chunk)
+{
+    return chunk - reused_first < reused_count;
+}
+
 static pfn_t l1_pfn(uint64_t chunk)
 {
+    if (is_reused(chunk))
+        return (pfn_t){ reused_first_l1 + chunk - reused_first };
     return (pfn_t){ chunk < low_l1_count ? 1 + l2_count + chunk : pool_first + chunk - low_l1_count };
 }
 
@@ -95,7 +108,7 @@ static bool must_be_constant(uint64_t pfn)
 {
     uint64_t loader_tables = loader_tables_first();
 
-    return pfn < 1 + l2_count + first_l1_count ||
+    return (pfn < 1 + l2_count + first_l1_count && !is_reused(pfn - 1 - l2_count)) ||
            (pfn >= loader_tables && pfn < loader_tables + boot_start_info.nr_pt_frames) ||
            (pfn >= image_pfn(image_start) && pfn < image_pfn(image_constants_end));
 }
@@ -147,6 +160,27 @@ static void plan(void)
     plan_first(l1_count);
 }
 
+/* The loader's L1s follow each other; what does not is not reused. */
+static void plan_reuse(const uint64_t *loader_l2)
+{
+    uint64_t first = frames_pfn(boot_info.ramdisk).number, end = first + boot_info.ramdisk_bytes / PAGE_SIZE;
+
+    if (boot_info.ramdisk_bytes == 0)
+        return;
+    first = (first + PAGE_TABLE_ENTRIES - 1) / PAGE_TABLE_ENTRIES;
+    end = minimum(minimum(end / PAGE_TABLE_ENTRIES, first_l1_count), (uint64_t)PAGE_TABLE_ENTRIES);
+    for (uint64_t chunk = first; chunk < end && loader_l2[chunk] != 0; chunk++) {
+        uint64_t l1 = linked_table(loader_l2[chunk]).number;
+        if (reused_count == 0) {
+            reused_first = chunk;
+            reused_first_l1 = l1;
+        }
+        if (l1 != reused_first_l1 + reused_count)
+            break;
+        reused_count++;
+    }
+}
+
 static void l1_fill(uint64_t *table, uint64_t chunk)
 {
     bool mixed = chunk * PAGE_TABLE_ENTRIES < loader_end();
@@ -171,9 +205,12 @@ static void low_tables_build(void)
     for (uint64_t chunk = 0; chunk < l2_count * PAGE_TABLE_ENTRIES; chunk++) {
         uint64_t *l2 = loader_address(l2_pfn(chunk));
         l2[chunk % PAGE_TABLE_ENTRIES] = chunk < first_l1_count ? link_to(l1_pfn(chunk)) : 0;
+        if (is_reused(chunk))
+            l2[chunk % PAGE_TABLE_ENTRIES] |= PAGE_TABLE_NO_EXECUTE;
     }
     for (uint64_t chunk = 0; chunk < first_l1_count; chunk++)
-        l1_fill(loader_address(l1_pfn(chunk)), chunk);
+        if (!is_reused(chunk))
+            l1_fill(loader_address(l1_pfn(chunk)), chunk);
 }
 
 void direct_map_set_writable(struct mmu_batch *batch, pfn_t pfn, bool writable)
@@ -277,7 +314,7 @@ static void loader_tables_release(struct mmu_batch *batch, const struct loader_t
     uint64_t first = loader_tables_first();
 
     for (uint64_t pfn = first; pfn < first + boot_start_info.nr_pt_frames; pfn++) {
-        if (is_kept(tables, pfn))
+        if (is_kept(tables, pfn) || pfn - reused_first_l1 < reused_count)
             memory_map_reserve(pfn, 1);
         else
             direct_map_set_writable(batch, (pfn_t){ pfn }, true);
@@ -291,7 +328,8 @@ static void memory_map_fill(void)
 
     memory_map_set_end(page_count);
     memory_map_set_mapped(mapped_end(), map_more);
-    memory_map_reserve(0, 1 + l2_count + low_l1_count);
+    memory_map_reserve(0, 1 + l2_count + reused_first);
+    memory_map_reserve(1 + l2_count + reused_first + reused_count, low_l1_count - reused_first - reused_count);
     memory_map_reserve(pool_first, pool_count);
     /* The frame under the shared info page is not what is mapped there: it is free. */
     memory_map_reserve(image_pfn(image_start), shared - image_pfn(image_start));
@@ -315,13 +353,14 @@ void direct_map_start_pv(void)
     struct loader_tables tables = { .kept_count = 0 };
     struct mmu_batch batch;
 
-    mmu_batch_init(&batch);
-    plan();
-    low_tables_build();
-
     root.number = image_pfn((const void *)boot_start_info.pt_base);
     tables.l3 = linked_table(loader_address(root)[page_table_index(KERNEL_IMAGE_BASE, 4)]);
     tables.l2 = linked_table(loader_address(tables.l3)[page_table_index(KERNEL_IMAGE_BASE, 3)]);
+    mmu_batch_init(&batch);
+    plan();
+    plan_reuse(loader_address(tables.l2));
+    low_tables_build();
+
     table_keep(&tables, root);
     table_keep(&tables, tables.l3);
     table_keep(&tables, tables.l2);
