@@ -100,12 +100,21 @@ function memset
     mov %rax, -8(%rdi, %rdx)
     cmp $REP_WORDS, %rcx
     jae 3f
-    test %rcx, %rcx
+    sub $4, %rcx
+    jb 6f
+1:  mov %rax, (%rdi)                /* four words a turn */
+    mov %rax, 8(%rdi)
+    mov %rax, 16(%rdi)
+    mov %rax, 24(%rdi)
+    add $32, %rdi
+    sub $4, %rcx
+    jae 1b
+6:  add $4, %rcx
     jz 2f
-1:  mov %rax, (%rdi)
+7:  mov %rax, (%rdi)
     add $8, %rdi
     dec %rcx
-    jnz 1b
+    jnz 7b
 2:  mov %r9, %rax
     ret
 3:  rep stosq
