@@ -18,6 +18,11 @@
  *   spec-ctrl=eager-fpu   QEMU 7.2's XSAVE and XRSTOR do not trap while CR0.TS is set, by which Xen lends the vector registers
  *                    lazily: dom0's programs then run with another domain's registers, and crash now and then (xenstored, too)
  *   bootscrub=0      Xen would touch, and so make resident, all of the machine's memory
+ *   sched=credit     Xen's credit2 has one lock for all of a socket's processors. Emulated ones are threads, more of them than the host has
+ *                    processors: when it stops the one that holds the lock, the others spin, for half of the time of a lab under load (seen in
+ *                    redis-benchmark's). credit has a lock for each processor
+ *   mitigations=off, clocksource=tsc   of dom0's kernel: there is no speculation to defend against, and Xen's clock, without a CPU that says its
+ *                    TSC is invariant, is read by a system call. The emulation's TSC is one for all processors
  */
 #include "tools/lab/lab_machine.h"
 
@@ -43,6 +48,7 @@
 #include "tools/lab/monitor.h"
 
 #define QEMU "qemu-system-x86_64"
+#define DOM0_EMULATED " mitigations=off clocksource=tsc tsc=reliable guests_not_on_cpu0"
 #define SILENCE_SECONDS_KVM 15
 #define SILENCE_SECONDS_TCG 120
 #define START_SECONDS 300
@@ -110,9 +116,9 @@ static void qemu_arguments(struct text_list *a, const struct lab_state *state, c
     text_list_add(a, "-append");
     /* Two vCPUs of dom0's on one processor: one waited for the other for ever. */
     text_list_format(a, "console=com1 com1=115200 dom0_mem=1024M,max:1024M dom0_max_vcpus=%d cpuidle=0 bootscrub=0 guest_loglvl=all "
-                        "conring_size=1M spec-ctrl=eager-fpu", icount ? 1 : 2);
+                        "conring_size=1M spec-ctrl=eager-fpu%s", icount ? 1 : 2, threads ? " sched=credit" : "");
     text_list_add(a, "-initrd");
-    text_list_format(a, "%s/vmlinuz console=hvc0 quiet%s,%s/initramfs.gz", image, threads ? " guests_not_on_cpu0" : "", image);
+    text_list_format(a, "%s/vmlinuz console=hvc0 quiet%s,%s/initramfs.gz", image, threads ? DOM0_EMULATED : "", image);
     text_list_add(a, "-drive");
     text_list_format(a, "file=%s/dom0.img,format=raw,if=virtio,snapshot=on", image);
     text_list_add(a, "-virtfs");
