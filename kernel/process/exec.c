@@ -240,7 +240,9 @@ static void exec_switch_space(struct task *task, struct address_space *space)
     context->root = &space->root;
     paging_root_activate(&space->root);
     cpu_events_unmask();
+    thread_wake_here(true); /* who waited for this mostly waits for our end next */
     process_end_vfork(process);
+    thread_wake_here(false);
     if (old) {
         process_leave_space(process, old);
         address_space_release(old);

@@ -253,7 +253,7 @@ static void process_exit(struct process *process, int status)
     exit_give_children_away(process, &dead);
     struct process *parent = process->parent;
     exit_check_group(process, process->group_id);
-    thread_ends();
+    thread_wake_here(true);
     bool unwanted = exit_tell_parent(process, &information);
     bool final = process == final_process;
     if (unwanted && parent) {

@@ -202,14 +202,14 @@ static bool run_queue_allows(const struct run_queue *queue, const struct thread 
     return run_queue_allowed(thread) & cpu_bit(queue->cpu);
 }
 
-/* Where a woken thread should run: on the CPU of a waker that is about to end, if nobody waits for that; its last CPU if that idles, any idle one, else its last one. */
+/* Where a woken thread should run: on the CPU of a waker that says so, if nobody waits for that; its last CPU if that idles, any idle one, else its last one. */
 static unsigned int run_queue_choose(const struct thread *thread)
 {
     const struct thread *waker = thread_current();
     uint64_t allowed = run_queue_allowed(thread);
     uint64_t idle = atomic_load(&idle_cpus) & allowed;
 
-    if (waker->ends && allowed & cpu_bit(waker->cpu) && atomic_load(&run_queue_of(waker->cpu)->waiting) == 0)
+    if (waker->wakes_here && allowed & cpu_bit(waker->cpu) && atomic_load(&run_queue_of(waker->cpu)->waiting) == 0)
         return waker->cpu;
     if (idle & cpu_bit(thread->cpu))
         return thread->cpu;

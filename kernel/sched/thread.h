@@ -42,7 +42,7 @@ struct thread {
     struct tree_node run_node;      /* s */
     bool queued;                    /* s it is in a run queue's tree */
     bool sleep_interruptible;       /* s while sleeping */
-    bool ends;                      /* o it is about to: who it wakes may have its CPU */
+    bool wakes_here;                /* o whom it wakes comes to its CPU */
     int wake_result;                /* s what the sleep will answer */
     uint64_t accounted_ns;          /* s up to here its running is in run_time_ns */
     uint64_t turn_offset_ns;        /* o to be added to the clock for its run time, while this turn lasts: thread_own_run_time_ns() */
@@ -70,10 +70,13 @@ int thread_make_user(struct thread *thread, struct paging_root *root, bool copy_
 void thread_start(struct thread *thread);
 /* The same, for who will wait for it at once: on this CPU, if it may run here, so that no other CPU need be woken. */
 void thread_start_here(struct thread *thread);
-/* The current thread has little left to do: who it tells of its end is to run on this CPU then, rather than on one that has to be woken. */
-static inline void thread_ends(void)
+/*
+ * While true, whom the current thread wakes is to run on this CPU if nobody waits for that, rather than on one that has to be woken: for who has little
+ * left to do, or wakes who will wait for it again.
+ */
+static inline void thread_wake_here(bool here)
 {
-    thread_current()->ends = true;
+    thread_current()->wakes_here = here;
 }
 void thread_take(struct thread *thread);
 void thread_release(struct thread *thread);
