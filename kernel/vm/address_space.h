@@ -64,6 +64,7 @@ struct area {
     uint64_t touched_start, touched_end; /* space->page_lock: all pages ever mapped lie between; empty: start > end */
     _Atomic uint64_t fault_next;      /* a a hint: where a sequential user will fault next */
     _Atomic uint32_t fault_cluster;   /* a a hint: pages mapped by the last fault */
+    _Atomic uint32_t copied;          /* a a hint: its private pages that stores took copies of */
 };
 /* With a backing that has a cache, start, end and backing_index change under the cache's lock as well (reverse mapping). */
 

@@ -67,8 +67,6 @@ size_t area_expect(struct address_space *space);
 /* The part of [start, end) in which the area may hold pages; false: none. */
 bool area_touched_range(const struct area *area, uint64_t *start, uint64_t *end);
 
-/* `copy` takes the place, and the reference, of the private page that `now` maps at `address`; 0: copy is the mapping's, or -ENOMEM. page_lock held. */
-int address_space_replace_page(struct address_space *space, uint64_t address, struct paging_entry now, struct page *copy, uint32_t protection);
 /* That many pages more are mapped. */
 void address_space_count_resident(struct address_space *space, uint64_t pages);
 

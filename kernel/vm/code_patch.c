@@ -282,11 +282,14 @@ static int code_take(struct address_space *space, uint64_t address)
     if (paging_entry_used(&entry) && (entry.flags & PAGING_COPY_ON_WRITE)) {
         error = -ENOMEM;
         if (copy) {
+            struct paging_entry own = { page_pfn(copy), entry.flags & PROTECTION_ALL };
             memcpy(page_address(copy), page_address(page_from_pfn(entry.pfn)), PAGE_SIZE);
-            error = address_space_replace_page(space, PAGE_ROUND_DOWN(address), entry, copy, entry.flags & PROTECTION_ALL);
+            error = paging_map(&space->root, PAGE_ROUND_DOWN(address), &own, 1);
         }
-        if (error == 0)
+        if (error == 0) {
+            page_release(page_from_pfn(entry.pfn));
             copy = NULL;
+        }
     }
     mutex_unlock(&space->page_lock);
     if (copy)

@@ -4,7 +4,8 @@
  *
  *   anonymous           zero pages, a cluster that grows while the program goes forward; or 2 MiB at once (large_page.c)
  *   private file        the cache's pages read-only (marked copy-on-write) with up to 15 neighbours, up to 63 that follow
- *                       for those going forward; a copy on write
+ *                       for those going forward; a copy on write, for small areas with up to 15 neighbours' (what the file gets
+ *                       afterwards is not seen in a private page once it is copied: POSIX leaves open when)
  *   shared file         the cache's pages; writable only once dirty, so that the first store is seen
  *   shared memory       the cache's pages, made on demand
  *   special             what the backing gives
@@ -112,13 +113,67 @@ static bool fault_vacant(const struct fault *fault, size_t page)
     return !(fault->used >> page & 1);
 }
 
-int address_space_replace_page(struct address_space *space, uint64_t address, struct paging_entry now, struct page *copy, uint32_t protection)
+/*
+ * The pages a store to a private page copies: that one, and of a file's small area (a program's .data, which is written all over in the end) those around
+ * it, a quarter of what has been copied so far. page_lock held; takes references.
+ */
+static void fault_set_copy_window(struct fault *fault, const struct page *page)
 {
-    struct paging_entry entry = { page_pfn(copy), protection };
-    int error = paging_map(&space->root, address, &entry, 1);
+    const struct area *area = fault->area;
+    uint64_t copied = page->kind == PAGE_CACHE ? atomic_load_explicit(&area->copied, memory_order_relaxed) : 0, pages = 1;
 
-    if (error == 0)
-        page_release(page_from_pfn(now.pfn));
+    if (area->end - area->start <= SPACE_TABLE_BYTES && !page_memory_is_short())
+        while (pages < FAULT_CLUSTER && pages * 4 <= copied)
+            pages *= 2;
+    uint64_t start = round_down(fault->address, pages * PAGE_SIZE);
+    fault_set_window(fault, start, start + pages * PAGE_SIZE);
+    paging_query(&fault->space->root, fault->start, fault->entries, fault->count);
+    for (size_t i = 0; i < fault->count; i++) {
+        const struct paging_entry *entry = &fault->entries[i];
+        bool cached = (entry->flags & (PAGING_PRESENT | PAGING_COPY_ON_WRITE | PAGING_WRITE)) == (PAGING_PRESENT | PAGING_COPY_ON_WRITE) &&
+                      page_from_pfn(entry->pfn)->kind == PAGE_CACHE;
+        fault->pages[i] = i == fault->target || cached ? page_from_pfn(entry->pfn) : NULL;
+        if (fault->pages[i])
+            page_take(fault->pages[i]);
+    }
+}
+
+/* The target has its page; others may fail to get one. */
+static void fault_fill_copies(const struct fault *fault, struct page **copies)
+{
+    for (size_t i = 0; i < fault->count; i++) {
+        if (fault->pages[i] && !copies[i])
+            copies[i] = page_allocate(0, PAGE_ANONYMOUS, 0);
+        if (copies[i])
+            memcpy(page_address(copies[i]), page_address(fault->pages[i]), PAGE_SIZE);
+    }
+}
+
+/* Puts copies in the places of fault->pages that are still as they were, and leaves in `copies` what was not used. page_lock held. */
+static int fault_map_copies(struct fault *fault, struct page **copies)
+{
+    struct paging_entry now[FAULT_CLUSTER];
+    uint32_t mapped = 0;
+
+    paging_query(&fault->space->root, fault->start, now, fault->count);
+    for (size_t i = 0; i < fault->count; i++) {
+        fault->entries[i].flags = 0;
+        if (!copies[i] || !paging_entry_used(&now[i]) || now[i].pfn.number != page_pfn(fault->pages[i]).number || (now[i].flags & PAGING_WRITE))
+            continue;
+        uint32_t unused = i == fault->target ? 0 : PAGING_UNUSED;
+        fault->entries[i] = (struct paging_entry){ page_pfn(copies[i]), fault->area->protection | unused };
+    }
+    if (fault->entries[fault->target].flags == 0)
+        return FAULT_RETRY;
+    int error = paging_map(&fault->space->root, fault->start, fault->entries, fault->count);
+    for (size_t i = 0; i < fault->count && error == 0; i++) {
+        if (fault->entries[i].flags == 0)
+            continue;
+        page_release(fault->pages[i]); /* the entry's */
+        copies[i] = NULL;
+        mapped++;
+    }
+    atomic_fetch_add_explicit(&fault->area->copied, mapped, memory_order_relaxed);
     return error;
 }
 
@@ -126,9 +181,8 @@ int address_space_replace_page(struct address_space *space, uint64_t address, st
 static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
 {
     struct address_space *space = fault->space;
-    struct page *page = page_from_pfn(old.pfn), *copy = NULL;
+    struct page *page = page_from_pfn(old.pfn), *copies[FAULT_CLUSTER] = {NULL};
     struct paging_entry now;
-    int result = FAULT_RETRY;
 
     mutex_lock(&space->page_lock);
     paging_query(&space->root, fault->address, &now, 1);
@@ -142,30 +196,25 @@ static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
     }
     if (page->kind == PAGE_ANONYMOUS && atomic_load(&page->reference.count) == 1) {
         now.flags = fault->area->protection;
-        result = paging_map(&space->root, fault->address, &now, 1);
+        int result = paging_map(&space->root, fault->address, &now, 1);
         mutex_unlock(&space->page_lock);
         return result;
     }
-    page_take(page);
+    fault_set_copy_window(fault, page);
     mutex_unlock(&space->page_lock);
 
-    copy = page_allocate(0, PAGE_ANONYMOUS, 0);
-    if (!copy) {
-        page_release(page);
-        return -ENOMEM;
+    int result = -ENOMEM;
+    copies[fault->target] = page_allocate(0, PAGE_ANONYMOUS, 0);
+    if (copies[fault->target]) {
+        fault_fill_copies(fault, copies);
+        mutex_lock(&space->page_lock);
+        result = fault_map_copies(fault, copies);
+        mutex_unlock(&space->page_lock);
     }
-    memcpy(page_address(copy), page_address(page), PAGE_SIZE);
-    mutex_lock(&space->page_lock);
-    paging_query(&space->root, fault->address, &now, 1);
-    if (paging_entry_used(&now) && now.pfn.number == old.pfn.number && !(now.flags & PAGING_WRITE)) {
-        result = address_space_replace_page(space, fault->address, now, copy, fault->area->protection);
-        if (result == 0)
-            copy = NULL;
-    }
-    mutex_unlock(&space->page_lock);
-    page_release(page);
-    if (copy)
-        page_release(copy);
+    fault_release_pages(fault);
+    for (size_t i = 0; i < fault->count; i++)
+        if (copies[i])
+            page_release(copies[i]);
     return result;
 }
 

@@ -250,6 +250,58 @@ static void mappings_follow_their_file(void **state)
     assert_int_equal(host_pages_in_use(), pages_before);
 }
 
+/* Stores to a small private area take copies of ever more pages around; each page has its own bytes all the same, and the file its. */
+static void copies_come_with_those_around(void **state)
+{
+    enum { PAGES = 48 };
+    struct page_cache cache;
+    struct address_space *space;
+    struct area_backing backing = { .cache = &cache, .operations = &backing_operations };
+    size_t pages_before = host_pages_in_use();
+    uint8_t bytes[2];
+
+    for (size_t i = 0; i < sizeof(disk); i++)
+        disk[i] = (uint8_t)(i / PAGE_SIZE);
+    reference_init(&backing.reference);
+    page_cache_init(&cache, &disk_source, NULL, PAGES * PAGE_SIZE);
+    assert_int_equal(address_space_create(&space), 0);
+    uint64_t small = backing_map(space, &backing, 0, 0, PAGES), large = backing_map(space, &backing, 0, 0, SPACE_TABLE_BYTES / PAGE_SIZE + 1);
+    for (size_t i = 0; i < 2 * PAGES; i++)
+        assert_int_equal(address_space_read(space, (i < PAGES ? small : large) + i % PAGES * PAGE_SIZE, bytes, 1), 1);
+    for (size_t at = 0; at < 2; at++) {
+        uint64_t own = at == 0 ? small : large;
+        size_t before = host_pages_in_use(), half = 0;
+        for (size_t i = 0; i < PAGES; i++) {
+            size_t page = i * 7 % PAGES;
+            if (i == PAGES / 2)
+                half = host_pages_in_use() - before;
+            bytes[0] = (uint8_t)(100 + page + at);
+            if (i == PAGES / 6 - 1) { /* still with a page of its own to come */
+                for (long successes = 0; successes < 2; successes++) {
+                    host_fail_allocations_after(successes);
+                    assert_int_equal(address_space_write(space, own + page * PAGE_SIZE + 1, bytes, 1), -EFAULT);
+                }
+                host_fail_allocations_after(-1);
+            }
+            assert_int_equal(address_space_write(space, own + page * PAGE_SIZE + 1, bytes, 1), 1);
+        }
+        assert_true(at == 0 ? half > PAGES * 3 / 4 : half == PAGES / 2);
+        assert_int_equal(host_pages_in_use() - before, PAGES);
+        for (size_t page = 0; page < PAGES; page++) {
+            assert_int_equal(address_space_read(space, own + page * PAGE_SIZE, bytes, 2), 2);
+            assert_int_equal(bytes[0], page);
+            assert_int_equal(bytes[1], 100 + page + at);
+        }
+    }
+    assert_int_equal(cache.dirty_count, 0);
+    for (size_t i = 0; i < PAGES * PAGE_SIZE; i++)
+        assert_int_equal(disk[i], i / PAGE_SIZE);
+    address_space_leave(space);
+    address_space_release(space);
+    page_cache_destroy(&cache);
+    assert_int_equal(host_pages_in_use(), pages_before);
+}
+
 /* A program that maps the file's pages 10 to 29 for itself; what it uses and writes are the marks that the processor would leave. */
 static struct address_space *program_start(struct area_backing *backing, uint64_t *address)
 {
@@ -376,6 +428,7 @@ int main(void)
         cmocka_unit_test(runs_of_pages_are_adopted),
         cmocka_unit_test(a_failed_read_is_tried_again),
         cmocka_unit_test(mappings_follow_their_file),
+        cmocka_unit_test(copies_come_with_those_around),
         cmocka_unit_test(pages_that_are_used_come_with_their_file),
         cmocka_unit_test(programs_are_read_ahead),
     };
