@@ -115,14 +115,14 @@ static bool fault_vacant(const struct fault *fault, size_t page)
 
 /*
  * The pages a store to a private page copies: that one, and of a file's small area (a program's .data, which is written all over in the end) those around
- * it, a quarter of what has been copied so far. page_lock held; takes references.
+ * it, at most half as many as have been copied so far. page_lock held; takes references.
  */
 static void fault_set_copy_window(struct fault *fault, const struct page *page)
 {
     const struct area *area = fault->area;
     uint64_t copied = page->kind == PAGE_CACHE ? atomic_load_explicit(&area->copied, memory_order_relaxed) : 0, pages = 1;
 
-    if (area->end - area->start <= SPACE_TABLE_BYTES && !page_memory_is_short())
+    if (copied >= 4 && area->end - area->start <= SPACE_TABLE_BYTES && !page_memory_is_short())
         while (pages < FAULT_CLUSTER && pages * 4 <= copied)
             pages *= 2;
     uint64_t start = round_down(fault->address, pages * PAGE_SIZE);

@@ -158,7 +158,7 @@ int page_cache_prepare_read(struct page_cache *cache, uint64_t index, size_t cou
         if (!page)
             break;
         atomic_store(&page->flags, PAGE_FLAG_BUSY);
-        if (page_cache_insert(cache, index + made, page, 1) < 0) {
+        if (page_cache_insert(cache, index + made, page, 1) != 1) {
             page_release(page);
             break;
         }
@@ -175,7 +175,7 @@ static int page_cache_get_fresh(struct page_cache *cache, uint64_t index, struct
     if (!fresh)
         return -ENOMEM;
     atomic_store(&fresh->flags, PAGE_FLAG_UPTODATE);
-    if (page_cache_insert(cache, index, fresh, 1) < 0) {
+    if (page_cache_insert(cache, index, fresh, 1) != 1) {
         page_release(fresh);
         return -ENOMEM;
     }
