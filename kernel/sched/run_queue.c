@@ -134,10 +134,16 @@ void run_queue_account(struct run_queue *queue)
         queue->minimum_ns = least_ns;
 }
 
-/* Others wait: the running thread's turn is to end. This CPU's queue, locked. */
+/* Others wait for a running thread that does not see by itself when its turn is to end. */
+static bool run_queue_needs_slice(const struct run_queue *queue)
+{
+    return queue->waiting > 0 && queue->current != queue->idle && !queue->current->keeps_time;
+}
+
+/* This CPU's queue, locked. */
 static void run_queue_start_slice(struct run_queue *queue, uint64_t now_ns)
 {
-    if (queue->slice_pending || queue->current == queue->idle || queue->waiting == 0)
+    if (queue->slice_pending || !run_queue_needs_slice(queue))
         return;
     queue->slice_pending = true;
     timer_start(&queue->slice, now_ns + SLICE_NS);
@@ -244,7 +250,7 @@ static void run_queue_announce(struct run_queue *queue, const struct thread *thr
         else if (here)
             run_queue_start_slice(queue, queue->current->accounted_ns);
         else
-            kick = !queue->slice_pending; /* only the CPU itself can start its slice timer */
+            kick = !queue->slice_pending && run_queue_needs_slice(queue); /* only the CPU itself can start its slice timer */
     }
     if (kick)
         write_once(cpu_by_number(queue->cpu)->reschedule, true);
@@ -394,6 +400,13 @@ void run_queue_switch_finish(void)
     }
 }
 
+bool run_queue_slice_over(void)
+{
+    const struct thread *thread = thread_current();
+
+    return clock_monotonic_ns() >= read_once(thread->started_ns) + SLICE_NS;
+}
+
 void run_queue_yield_if_due(struct run_queue *queue)
 {
     write_once(cpu_current()->reschedule, false);
@@ -495,7 +508,7 @@ static void run_queue_slice_expired(struct timer *timer)
 
     spinlock_lock(&queue->lock);
     queue->slice_pending = false;
-    if (queue->waiting > 0 && queue->current != queue->idle) {
+    if (run_queue_needs_slice(queue)) {
         uint64_t end_ns = queue->current->started_ns + SLICE_NS;
         if (now_ns >= end_ns || queue != cpu_current()->scheduler) {
             write_once(cpu_by_number(queue->cpu)->reschedule, true);

@@ -190,11 +190,16 @@ void thread_yield(void)
 
 void thread_yield_if_due(void)
 {
-    if (!thread_reschedule_due())
+    if (!thread_reschedule_due() && !(thread_current()->keeps_time && run_queue_slice_over()))
         return;
     struct run_queue *queue = run_queue_lock_current();
     atomic_store(&queue->current->state, THREAD_RUNNING);
     run_queue_yield_if_due(queue);
+}
+
+void thread_keep_time(void)
+{
+    thread_current()->keeps_time = true;
 }
 
 void thread_sleep_prepare(void)

@@ -43,6 +43,7 @@ struct thread {
     bool queued;                    /* s it is in a run queue's tree */
     bool sleep_interruptible;       /* s while sleeping */
     bool wakes_here;                /* o whom it wakes comes to its CPU */
+    bool keeps_time;                /* o it looks at the clock itself: thread_keep_time() */
     int wake_result;                /* s what the sleep will answer */
     uint64_t accounted_ns;          /* s up to here its running is in run_time_ns */
     uint64_t turn_offset_ns;        /* o to be added to the clock for its run time, while this turn lasts: thread_own_run_time_ns() */
@@ -78,6 +79,11 @@ static inline void thread_wake_here(bool here)
 {
     thread_current()->wakes_here = here;
 }
+/*
+ * For a kernel thread that often runs, and never for long between two calls of thread_yield_if_due(): it sees there that its slice is over, and its CPU need
+ * not set a timer for that each time it gets in before somebody.
+ */
+void thread_keep_time(void);
 void thread_take(struct thread *thread);
 void thread_release(struct thread *thread);
 void thread_exit(void) attribute_noreturn;

@@ -115,6 +115,38 @@ static void newcomer_test(void)
              (unsigned long long)new_ms);
 }
 
+/* Who keeps its time itself, for which no timer is set, shares as others do. */
+static void keeper(void *argument)
+{
+    thread_keep_time();
+    hog(argument);
+}
+
+static bool keeper_measure(uint64_t *keeper_ms, uint64_t *hog_ms, uint64_t *switches)
+{
+    hogs_end_ns = clock_monotonic_ns() + 600 * MS;
+    struct thread *keeping = start("keeper", keeper, NULL);
+    struct thread *other = start("hog", hog, NULL);
+    bool good = all_ended();
+    *keeper_ms = thread_run_time_ns(keeping) / MS;
+    *hog_ms = thread_run_time_ns(other) / MS;
+    *switches = keeping->switches_involuntary;
+    thread_release(keeping);
+    thread_release(other);
+    return good && *hog_ms > 0 && *keeper_ms < *hog_ms * 2 && *hog_ms < *keeper_ms * 2;
+}
+
+static void keeper_test(void)
+{
+    uint64_t keeper_ms, hog_ms, switches;
+    bool good = keeper_measure(&keeper_ms, &hog_ms, &switches);
+
+    for (int again = 0; again < 4 && !good; again++)
+        good = keeper_measure(&keeper_ms, &hog_ms, &switches);
+    tap_case(good && switches > 5, "a thread that keeps its time ran %llu ms, another one %llu; it gave way %llu times", (unsigned long long)keeper_ms,
+             (unsigned long long)hog_ms, (unsigned long long)switches);
+}
+
 /* A sleeper gets the CPU from a hog when its time comes. */
 static uint64_t latest_ns;
 static unsigned int times_late; /* where the host gives the processor to others, some are: not all */
@@ -431,6 +463,7 @@ void first_program_run(void)
     tap_count_resources();
     shares_test();
     newcomer_test();
+    keeper_test();
     latency_test();
     timers_test();
     waking_test();

@@ -107,6 +107,9 @@ void thread_yield_if_due(void)
 {
 }
 
+void thread_keep_time(void)
+{
+}
 
 void thread_sleep_prepare(void)
 {
