@@ -6,7 +6,8 @@
  *   net_packet_release(): the pages go to the pool, from which they are posted again
  *
  * How many buffers are posted (rx_target) starts small, as each is a page of memory, and doubles when the backend has used up three quarters
- * of them before we came. No event is asked for while the thread is at work.
+ * of them before we came. No event is asked for while the thread is at work. It also takes what was answered to transmitted frames, for which few events
+ * are asked for (transmit.c).
  *
  * Trust: a response must be to the slot in whose place it stands; grants are revoked before a byte is read; offset and length must
  * lie in the page. Broken rules close the interface; packets that are merely bad (negative status, too short, too many fragments) are
@@ -20,6 +21,7 @@
 #include "kernel/device/random.h"
 #include "kernel/memory/object_cache.h"
 #include "kernel/sched/thread.h"
+#include "netfront/transmit.h"
 #include "xen/machine/clock.h"
 
 #define TARGET_START 64u
@@ -280,6 +282,7 @@ bool netfront_receive_round(struct netfront_interface *interface)
     bool notify = false, again = false;
     struct list ready;
 
+    netfront_transmit_collect(interface);
     list_init(&ready);
     spinlock_lock(&interface->rx_lock);
     if (interface->rx_connected) {
@@ -313,6 +316,7 @@ static void receive_thread(void *argument)
 {
     struct netfront_interface *interface = argument;
 
+    thread_keep_time();
     while (!atomic_load(&interface->rx_stop)) {
         /* Without a posted buffer no event will come: look again when memory may have come back. */
         uint64_t deadline_ns = receive_starved(interface) ? clock_monotonic_ns() + RETRY_NS : WAIT_FOREVER;

@@ -16,6 +16,8 @@
 
 #define SLOTS_READY (NET_FRAGMENT_LIMIT + 1) /* the largest frame: below that the stack is not told of room */
 
+#define EVENT_SLOTS (NETFRONT_RING_SIZE / 4)           /* no event before so many were answered */
+
 static struct netfront_interface *interface_of(struct net_device *device)
 {
     return container_of(device, struct netfront_interface, device);
@@ -235,7 +237,10 @@ static void frames_complete(struct list *done, int error)
     }
 }
 
-/* Takes all responses; tx_lock held. */
+/*
+ * Takes all responses; tx_lock held. An event is asked for when half of what is out has come back, of a quarter of the ring at least: fewer frames hold
+ * little memory, and mostly packets come in answer to them, whose thread looks here, too.
+ */
 static const char *transmit_consume(struct netfront_interface *interface, struct list *done)
 {
     struct netfront_wire_tx_response response;
@@ -249,17 +254,15 @@ static const char *transmit_consume(struct netfront_interface *interface, struct
             violation = transmit_accept(interface, &response, done);
             continue;
         }
-        /* An event when half of what is out has come back: fewer events, and the memory comes back soon enough. */
         uint32_t out = interface->tx.indices.request_pushed - interface->tx.indices.response_consumer;
-        if (!shared_ring_rearm(&interface->tx.indices, out / 2 + 1))
+        if (!shared_ring_rearm(&interface->tx.indices, maximum(out / 2 + 1, EVENT_SLOTS)))
             break;
     }
     return violation;
 }
 
-void netfront_transmit_event(event_port_t port, void *data)
+void netfront_transmit_collect(struct netfront_interface *interface)
 {
-    struct netfront_interface *interface = data;
     const char *violation = NULL;
     struct list done;
     bool ready = false;
@@ -281,6 +284,11 @@ void netfront_transmit_event(event_port_t port, void *data)
         netfront_violation(interface, violation);
     else if (ready)
         net_device_transmit_ready(&interface->device);
+}
+
+void netfront_transmit_event(event_port_t port, void *data)
+{
+    netfront_transmit_collect(data);
 }
 
 void netfront_transmit_start(struct netfront_interface *interface)

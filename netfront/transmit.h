@@ -12,7 +12,9 @@ void netfront_transmit_destroy(struct netfront_interface *interface);
 
 /* ops->transmit. */
 int netfront_transmit(struct net_device *device, struct net_frame *frame, bool more);
-/* Takes responses, completes frames. Event context; data is the interface. */
+/* Takes responses, completes frames. Any context. */
+void netfront_transmit_collect(struct netfront_interface *interface);
+/* The same. Event context; data is the interface. */
 void netfront_transmit_event(event_port_t port, void *data);
 
 /* The ring is new / is gone: frames in flight are completed with -EIO. The event channel is closed then. */

@@ -230,6 +230,31 @@ static void a_full_ring_says_so_and_when_it_is_not(void **state)
     assert_int_equal(completions, NETFRONT_RING_SIZE + 1);
 }
 
+static void few_answers_bring_no_event_and_are_found_by_the_receiver(void **state)
+{
+    static struct net_frame frames[NETFRONT_RING_SIZE];
+
+    set_up(true, NET_FEATURE_SCATTER_GATHER);
+    assert_int_equal(tx()->header.response_event, 1);
+    struct net_frame frame = frame_of(1, 60);
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(net_transmit(&interface->device, &frame, false), 0);
+        answer_tx(tx()->entries[i].request.id, NETFRONT_OKAY);
+        assert_false(netfront_receive_round(interface));
+        assert_int_equal(completions, i + 1);
+        assert_int_equal(tx()->header.response_event, i + 1 + NETFRONT_RING_SIZE / 4);
+    }
+    /* With the ring full, an event comes long before the last answer. */
+    for (unsigned int i = 0; i < NETFRONT_RING_SIZE; i++) {
+        frames[i] = frame_of(1, 60);
+        assert_int_equal(net_transmit(&interface->device, &frames[i], false), 0);
+    }
+    netfront_transmit_event(0, interface);
+    assert_int_equal(tx()->header.response_event, 3 + NETFRONT_RING_SIZE / 2 + 1);
+    tear_down();
+    assert_int_equal(completions, NETFRONT_RING_SIZE + 3);
+}
+
 static void violation_tx(uint16_t id, uint32_t producer)
 {
     set_up(true, NET_FEATURE_SCATTER_GATHER);
@@ -377,6 +402,7 @@ int main(void)
         cmocka_unit_test(segmentation_takes_an_extra_slot),
         cmocka_unit_test(untrusted_backends_get_copies),
         cmocka_unit_test(a_full_ring_says_so_and_when_it_is_not),
+        cmocka_unit_test(few_answers_bring_no_event_and_are_found_by_the_receiver),
         cmocka_unit_test(dishonest_transmit_answers),
         cmocka_unit_test(packets_are_delivered),
         cmocka_unit_test(chains_and_extras_are_gathered),
