@@ -23,6 +23,8 @@
  *                    redis-benchmark's). credit has a lock for each processor
  *   mitigations=off, clocksource=tsc   of dom0's kernel: there is no speculation to defend against, and Xen's clock, without a CPU that says its
  *                    TSC is invariant, is read by a system call. The emulation's TSC is one for all processors
+ *   nofsgsbase       of dom0's kernel: otherwise each switch between its threads reads a register that is Xen's (KERNEL_GS_BASE), by a trap that Xen
+ *                    has to emulate
  */
 #include "tools/lab/lab_machine.h"
 
@@ -48,7 +50,7 @@
 #include "tools/lab/monitor.h"
 
 #define QEMU "qemu-system-x86_64"
-#define DOM0_EMULATED " mitigations=off clocksource=tsc tsc=reliable guests_not_on_cpu0"
+#define DOM0_EMULATED " mitigations=off nofsgsbase clocksource=tsc tsc=reliable guests_not_on_cpu0"
 #define SILENCE_SECONDS_KVM 15
 #define SILENCE_SECONDS_TCG 120
 #define START_SECONDS 300
