@@ -10,8 +10,8 @@
 #include "kernel/vm/page_cache_internal.h"
 
 /*
- * The pages a store to a private page copies: that one, and of a file's small area (a program's .data, which is written all over in the end) those around
- * it, at most half as many as have been copied so far. page_lock held; takes references.
+ * The pages a store to a private page may copy: that one, and of a file's small area (a program's .data, which is written all over in the end) those around
+ * it, at most half as many as have been copied so far; and their entries. page_lock held.
  */
 static void fault_set_copy_window(struct fault *fault, const struct page *page)
 {
@@ -24,6 +24,11 @@ static void fault_set_copy_window(struct fault *fault, const struct page *page)
     uint64_t start = round_down(fault->address, pages * PAGE_SIZE);
     fault_set_window(fault, start, start + pages * PAGE_SIZE);
     paging_query(&fault->space->root, fault->start, fault->entries, fault->count);
+}
+
+/* Takes the pages of the window that are to be copied. page_lock held. */
+static void fault_take_originals(struct fault *fault)
+{
     for (size_t i = 0; i < fault->count; i++) {
         const struct paging_entry *entry = &fault->entries[i];
         bool cached = (entry->flags & (PAGING_PRESENT | PAGING_COPY_ON_WRITE | PAGING_WRITE)) == (PAGING_PRESENT | PAGING_COPY_ON_WRITE) &&
@@ -78,10 +83,10 @@ static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
 {
     struct address_space *space = fault->space;
     struct page *page = page_from_pfn(old.pfn), *copies[FAULT_CLUSTER] = {NULL};
-    struct paging_entry now;
 
     mutex_lock(&space->page_lock);
-    paging_query(&space->root, fault->address, &now, 1);
+    fault_set_copy_window(fault, page);
+    struct paging_entry now = fault->entries[fault->target];
     if (now.pfn.number != old.pfn.number || !paging_entry_used(&now) || (now.flags & PAGING_WRITE)) {
         mutex_unlock(&space->page_lock);
         return FAULT_RETRY;
@@ -96,7 +101,7 @@ static int fault_copy_on_write(struct fault *fault, struct paging_entry old)
         mutex_unlock(&space->page_lock);
         return result;
     }
-    fault_set_copy_window(fault, page);
+    fault_take_originals(fault);
     mutex_unlock(&space->page_lock);
 
     int result = -ENOMEM;
