@@ -15,8 +15,7 @@
 #include "kernel/base/panic.h"
 
 #define SLOTS_READY (NET_FRAGMENT_LIMIT + 1) /* the largest frame: below that the stack is not told of room */
-
-#define EVENT_SLOTS (NETFRONT_RING_SIZE / 4)           /* no event before so many were answered */
+#define EVENT_SLOTS (NETFRONT_RING_SIZE / 4) /* no event before so many were answered */
 
 static struct netfront_interface *interface_of(struct net_device *device)
 {
