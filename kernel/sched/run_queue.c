@@ -10,7 +10,7 @@
  * run_queue_switch_finish(). So whoever gets the lock sees threads either on their CPU or wholly off it: a waker on
  * another CPU cannot run a thread whose registers are still being saved.
  *
- * The slice timer runs only while somebody waits: an idle or single-threaded CPU takes no ticks. A CPU without threads takes
+ * The slice timer runs only while somebody waits for a thread that does not keep its time: an idle or single-threaded CPU takes no ticks. A CPU without threads takes
  * one that waits elsewhere; one with more that wait than another gives it one now and then.
  */
 #include "kernel/sched/run_queue.h"
