@@ -10,8 +10,8 @@
  * run_queue_switch_finish(). So whoever gets the lock sees threads either on their CPU or wholly off it: a waker on
  * another CPU cannot run a thread whose registers are still being saved.
  *
- * The slice timer runs only while somebody waits for a thread that does not keep its time: an idle or single-threaded CPU takes no ticks. A CPU without threads takes
- * one that waits elsewhere; one with more that wait than another gives it one now and then.
+ * The slice timer runs only while somebody waits for a thread that does not keep its time: an idle or single-threaded CPU takes no ticks.
+ * A CPU without threads takes one that waits elsewhere; one with more that wait than another gives it one now and then.
  */
 #include "kernel/sched/run_queue.h"
 
@@ -402,9 +402,9 @@ void run_queue_switch_finish(void)
 
 bool run_queue_slice_over(void)
 {
-    const struct thread *thread = thread_current();
+    const struct run_queue *queue = cpu_current()->scheduler; /* a thread in the kernel stays where it is until it gives way */
 
-    return clock_monotonic_ns() >= read_once(thread->started_ns) + SLICE_NS;
+    return queue->waiting > 0 && clock_monotonic_ns() >= read_once(thread_current()->started_ns) + SLICE_NS;
 }
 
 void run_queue_yield_if_due(struct run_queue *queue)

@@ -57,7 +57,7 @@ bool run_queue_wake(struct thread *thread, int result, bool interrupt);
 void run_queue_add_new(struct thread *thread, bool here);
 /* Brings the running thread's times up to date. */
 void run_queue_account(struct run_queue *queue);
-/* The current thread has run for a slice since its turn began. */
+/* Others wait for this CPU, and the current thread has run for a slice since its turn began. */
 bool run_queue_slice_over(void);
 /* Gives the CPU away if somebody waits who has had less of it, or the current thread may not stay here. */
 void run_queue_yield_if_due(struct run_queue *queue);
